@@ -1,0 +1,5 @@
+//! State on disk: versioned, checksummed, atomic.
+
+mod settings;
+
+pub use settings::*;

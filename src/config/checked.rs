@@ -1,0 +1,58 @@
+//! The checked configuration: composed of the settings of the rooms.
+
+use crate::{alert, checkpoint, dead_letter, decode, engine, export, http, nats, sink, source};
+
+/// Everything cxpulse can be told, checked. Made by `config::load`; the default is what runs
+/// without a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `[nats]`
+    pub nats: nats::Settings,
+    /// `[source]`
+    pub source: source::Settings,
+    /// `[events]` and the scales of `[kpis]`
+    pub decode: decode::Settings,
+    /// `[[window]]`, `[breakdown]`, `[dimensions]`, `[kpis]`, `[ledger]`
+    pub engine: engine::Settings,
+    /// `[export]`
+    pub export: export::Settings,
+    /// `[checkpoint]`
+    pub checkpoint: checkpoint::Settings,
+    /// `[dead_letter]`
+    pub dead_letter: dead_letter::Settings,
+    /// `[alerts]` and `[[alert]]`
+    pub alert: alert::Settings,
+    /// `[sinks]`
+    pub sink: sink::Settings,
+    /// `[http]`
+    pub http: http::Settings,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Filter directive (`info`, `cxpulse=debug`); default `info`.
+    pub level: String,
+    /// How lines look; default text.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}

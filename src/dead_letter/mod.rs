@@ -1,0 +1,5 @@
+//! Rejected events, published with reason and position.
+
+mod settings;
+
+pub use settings::*;

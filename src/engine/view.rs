@@ -1,0 +1,139 @@
+//! The finished state of one refresh: an immutable snapshot that metrics, API, alerts, replay and
+//! the wallboard read, each at its own pace.
+
+use std::sync::Arc;
+
+use crate::event::Reason;
+use crate::kpi::{self, Cell, Kpi, Reading, Totals};
+use crate::time::Timestamp;
+
+/// Everything there is to read at one instant.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The instant T the windows end at; `None` before the first accepted event of a replay.
+    pub at: Option<Timestamp>,
+    /// The definitions behind the readings.
+    pub kpis: Arc<kpi::Settings>,
+    /// The windows, in configured order.
+    pub windows: Vec<WindowView>,
+    /// The breakdowns, in configured order.
+    pub breakdowns: Vec<BreakdownView>,
+    /// Accounting and health of the engine.
+    pub stats: Stats,
+}
+
+/// One window.
+#[derive(Clone, Debug)]
+pub struct WindowView {
+    /// As written in the configuration.
+    pub name: Arc<str>,
+    /// Length in milliseconds.
+    pub length_ms: i64,
+    /// The processed history reaches back over the window.
+    pub complete: bool,
+    /// The processed history reaches back over the window and the FCR horizon before it.
+    pub complete_for_fcr: bool,
+    /// Kept for an alert alone.
+    pub for_alert_only: bool,
+}
+
+/// One breakdown with its keys.
+#[derive(Clone, Debug)]
+pub struct BreakdownView {
+    /// The dimensions joined by commas, `overall` for none: the `breakdown` label.
+    pub label: Arc<str>,
+    /// The dimensions in configured order.
+    pub dimensions: Arc<[String]>,
+    /// Handle-time quantiles are kept here.
+    pub handle_time: bool,
+    /// The keys, ordered by their values.
+    pub keys: Vec<KeyView>,
+}
+
+/// One key of a breakdown.
+#[derive(Clone, Debug)]
+pub struct KeyView {
+    /// The values of the breakdown's dimensions.
+    pub values: Arc<[Arc<str>]>,
+    /// A record lies in one of the windows or in a mature cohort. Without one the key has no KPI
+    /// rows and gauges, only counters and sample counts of 0.
+    pub live: bool,
+    /// One cell per window, in the order of [`View::windows`].
+    pub cells: Vec<Cell>,
+    /// What the counters of this key count.
+    pub lifetime: Arc<Lifetime>,
+}
+
+/// What has been counted at a key since the start of its counters; each record once, at its first
+/// version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The counts of first versions, without what follows from contact chains.
+    pub totals: Totals,
+    /// First contacts.
+    pub contacts_first: u64,
+    /// Credits taken back because of a repeat contact.
+    pub contacts_retracted: u64,
+    /// Handled inbound interactions without a customer.
+    pub contacts_unidentified: u64,
+    /// Handle times per bound of the histogram (not cumulative), the last for those above all.
+    pub handle_time_buckets: Vec<u64>,
+}
+
+/// Accounting and health of the engine. At all times
+/// `received = applied + replaced + duplicate + rejected + waiting`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// Events received: interactions, surveys, and those whose kind is unknown.
+    pub received: [u64; 3],
+    /// First versions accepted.
+    pub applied: u64,
+    /// Newer versions accepted.
+    pub replaced: u64,
+    /// Versions that changed nothing.
+    pub duplicates: u64,
+    /// Rejects by reason, in the order of [`Reason::ALL`].
+    pub rejected: [u64; Reason::ALL.len()],
+    /// Accepted events that were older than stream time.
+    pub late: u64,
+    /// Accepted events at or after T.
+    pub waiting: u64,
+    /// Values of dimensions cut to 256 bytes.
+    pub truncated_dimensions: u64,
+    /// Records remembered.
+    pub ledger_entries: u64,
+    /// Contacts remembered.
+    pub chain_contacts: u64,
+    /// Lateness that the ledger can honour, milliseconds; the configured one unless its limit bit.
+    pub effective_lateness_ms: i64,
+    /// Horizon that the chains can honour, milliseconds; the configured one unless its limit bit.
+    pub effective_horizon_ms: i64,
+    /// Records booked under `__overflow__`, by breakdown in configured order.
+    pub overflow: Vec<u64>,
+    /// The greatest accepted event time.
+    pub stream_time: Option<Timestamp>,
+    /// The smallest accepted event time, or where the source began to read, whichever is later.
+    pub history_from: Option<Timestamp>,
+}
+
+impl View {
+    /// The reading of `kpi` at a window, breakdown and key (positions in this view); `None` where
+    /// the KPI does not exist.
+    pub fn reading(
+        &self,
+        kpi: Kpi,
+        window: usize,
+        breakdown: usize,
+        key: usize,
+    ) -> Option<Reading> {
+        let breakdown_view = self.breakdowns.get(breakdown)?;
+        let cell = breakdown_view.keys.get(key)?.cells.get(window)?;
+        let window_view = self.windows.get(window)?;
+        cell.reading(
+            kpi,
+            breakdown_view.handle_time,
+            window_view.length_ms,
+            &self.kpis,
+        )
+    }
+}

@@ -1,0 +1,5 @@
+//! Metrics, probes, API and wallboard over HTTP.
+
+mod settings;
+
+pub use settings::*;

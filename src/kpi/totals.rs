@@ -1,0 +1,241 @@
+//! The integer counts behind the KPIs.
+
+/// A count or an integer sum of a [`Totals`]. Each is owned by the KPI file that records it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Count {
+    /// Records (interactions and surveys) that are not withdrawn.
+    Records,
+    /// First contacts; under `fcr.method = "flag"` handled inbound with `resolved` known.
+    FcrFirst,
+    /// Resolved first contacts; under `flag` resolved and not transferred.
+    FcrResolved,
+    /// First contacts that failed at once, by flag or transfer.
+    FcrFailedAtOnce,
+    /// Surveys with `resolved`.
+    SurveyResolution,
+    /// Surveys with `resolved` true.
+    SurveyResolved,
+    /// Handled interactions with `resolved` known.
+    Resolution,
+    /// Handled interactions with `resolved` true.
+    Resolved,
+    /// Handled interactions with a known handle time.
+    HandleTime,
+    /// Sum of their handle times, milliseconds.
+    HandleTimeMs,
+    /// Handled inbound interactions with a known wait: "answered".
+    Answered,
+    /// Sum of their waits, milliseconds.
+    AnsweredWaitMs,
+    /// Answered within their target.
+    AnsweredInTarget,
+    /// Abandoned inbound interactions.
+    AbandonedInbound,
+    /// Abandoned inbound interactions with a wait within their target.
+    AbandonedInTarget,
+    /// Abandoned inbound interactions with a wait within `short_abandon`.
+    AbandonedShort,
+    /// Inbound interactions.
+    Inbound,
+    /// Abandoned interactions of either direction.
+    Abandoned,
+    /// Handled interactions.
+    Handled,
+    /// Handled interactions that were transferred.
+    Transferred,
+    /// Satisfaction answers.
+    Csat,
+    /// Satisfied answers.
+    CsatSatisfied,
+    /// Sum of satisfaction scores, thousandths.
+    CsatMilli,
+    /// Effort answers.
+    Ces,
+    /// Sum of effort scores, thousandths.
+    CesMilli,
+    /// Recommendation answers.
+    Nps,
+    /// Answers 9 and 10.
+    NpsPromoters,
+    /// Answers 0 to 6.
+    NpsDetractors,
+    /// Episodes that ended resolved.
+    Episodes,
+    /// Sum of their times to resolution, milliseconds.
+    EpisodesMs,
+}
+
+impl Count {
+    /// How many counts there are.
+    pub const LENGTH: usize = 30;
+    /// All counts, in the order of their numbers.
+    pub const ALL: [Self; Self::LENGTH] = [
+        Self::Records,
+        Self::FcrFirst,
+        Self::FcrResolved,
+        Self::FcrFailedAtOnce,
+        Self::SurveyResolution,
+        Self::SurveyResolved,
+        Self::Resolution,
+        Self::Resolved,
+        Self::HandleTime,
+        Self::HandleTimeMs,
+        Self::Answered,
+        Self::AnsweredWaitMs,
+        Self::AnsweredInTarget,
+        Self::AbandonedInbound,
+        Self::AbandonedInTarget,
+        Self::AbandonedShort,
+        Self::Inbound,
+        Self::Abandoned,
+        Self::Handled,
+        Self::Transferred,
+        Self::Csat,
+        Self::CsatSatisfied,
+        Self::CsatMilli,
+        Self::Ces,
+        Self::CesMilli,
+        Self::Nps,
+        Self::NpsPromoters,
+        Self::NpsDetractors,
+        Self::Episodes,
+        Self::EpisodesMs,
+    ];
+
+    /// The place of this count in a [`Totals`].
+    #[expect(
+        clippy::as_conversions,
+        reason = "the discriminant of a fieldless enum"
+    )]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A measured quantity whose sum of squares is kept, for the deviation behind a mean's interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Measure {
+    /// Handle time, milliseconds.
+    HandleTime,
+    /// Wait of answered interactions, milliseconds.
+    Wait,
+    /// Satisfaction score, thousandths.
+    Csat,
+    /// Effort score, thousandths.
+    Ces,
+    /// Time to resolution, milliseconds.
+    Episode,
+}
+
+impl Measure {
+    /// How many measures there are.
+    pub const LENGTH: usize = 5;
+    /// All measures, in the order of their numbers.
+    pub const ALL: [Self; Self::LENGTH] = [
+        Self::HandleTime,
+        Self::Wait,
+        Self::Csat,
+        Self::Ces,
+        Self::Episode,
+    ];
+
+    /// The place of its sum of squares in a [`Totals`].
+    #[expect(
+        clippy::as_conversions,
+        reason = "the discriminant of a fieldless enum"
+    )]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Integer counts and sums; a commutative group under [`Totals::add`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Counts and sums by [`Count::index`].
+    pub counts: [i64; Count::LENGTH],
+    /// Sums of squares by [`Measure::index`].
+    pub squares: [i128; Measure::LENGTH],
+}
+
+impl Totals {
+    /// The count; negative only between two halves of a change.
+    pub fn get(&self, count: Count) -> i64 {
+        self.counts[count.index()]
+    }
+
+    /// The count where a whole number of things is meant; never negative in a finished view.
+    pub fn samples(&self, count: Count) -> u64 {
+        u64::try_from(self.get(count)).unwrap_or(0)
+    }
+
+    /// Sum of squares of a measure.
+    pub fn squares(&self, measure: Measure) -> i128 {
+        self.squares[measure.index()]
+    }
+
+    /// Counts one thing, or takes it back with `sign` -1.
+    pub fn count(&mut self, count: Count, sign: i64) {
+        self.counts[count.index()] += sign;
+    }
+
+    /// Adds `amount` to a sum, or takes it back with `sign` -1, and its square to the measure's.
+    pub fn measure(&mut self, sum: Count, measure: Measure, amount: i64, sign: i64) {
+        self.counts[sum.index()] += sign * amount;
+        let amount = i128::from(amount);
+        self.squares[measure.index()] += i128::from(sign) * amount * amount;
+    }
+
+    /// Adds another `Totals` `sign` times; 1 gives, -1 takes back.
+    pub fn add(&mut self, other: &Self, sign: i64) {
+        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
+            *mine += sign * theirs;
+        }
+        for (mine, theirs) in self.squares.iter_mut().zip(&other.squares) {
+            *mine += i128::from(sign) * theirs;
+        }
+    }
+
+    /// Nothing counted, or everything taken back.
+    pub fn is_empty(&self) -> bool {
+        self.counts.iter().all(|count| *count == 0) && self.squares.iter().all(|sum| *sum == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_measures_stand_at_their_numbers() {
+        for (index, count) in Count::ALL.into_iter().enumerate() {
+            assert_eq!(count.index(), index);
+        }
+        for (index, measure) in Measure::ALL.into_iter().enumerate() {
+            assert_eq!(measure.index(), index);
+        }
+    }
+
+    #[test]
+    fn taking_back_leaves_nothing() {
+        let mut totals = Totals::default();
+        totals.count(Count::HandleTime, 1);
+        totals.measure(
+            Count::HandleTimeMs,
+            Measure::HandleTime,
+            3_000_000_000_000,
+            1,
+        );
+        assert!(!totals.is_empty());
+        totals.count(Count::HandleTime, -1);
+        totals.measure(
+            Count::HandleTimeMs,
+            Measure::HandleTime,
+            3_000_000_000_000,
+            -1,
+        );
+        assert!(totals.is_empty());
+    }
+}

@@ -1,0 +1,18 @@
+//! cxpulse: live customer-experience KPIs from NATS events.
+
+pub mod alert;
+pub mod checkpoint;
+pub mod config;
+pub mod dead_letter;
+pub mod decode;
+pub mod engine;
+pub mod event;
+pub mod export;
+pub mod http;
+pub mod kpi;
+pub mod nats;
+pub mod secret;
+pub mod sink;
+pub mod source;
+pub mod time;
+pub mod window;

@@ -1,0 +1,5 @@
+//! The connection to NATS that source, dead letters and sinks share.
+
+mod settings;
+
+pub use settings::*;
