@@ -81,6 +81,7 @@ fn raw_client_subscribes_and_hears_across_a_restart_only_when_it_connects_again(
     let nothing = listener.next_message(Duration::from_millis(50)).unwrap();
     assert_eq!(nothing, None);
 
+    assert_eq!(broker.url(), format!("nats://{}", broker.address()));
     broker.kill();
     assert!(speaker.flush().is_err());
     broker.start();

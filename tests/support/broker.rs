@@ -17,7 +17,6 @@ pub(crate) struct Broker {
     binary: PathBuf,
     folder: PathBuf,
     port: u16,
-    arguments: Vec<String>,
     process: Option<Process>,
 }
 
@@ -28,7 +27,6 @@ impl Broker {
             binary: binary.into(),
             folder: folder.into(),
             port: process::free_port(),
-            arguments: Vec::new(),
             process: None,
         }
     }
@@ -40,12 +38,6 @@ impl Broker {
         broker
     }
 
-    /// The same server with one more command-line argument, such as `-c` or a file.
-    pub(crate) fn argument(mut self, argument: impl Into<String>) -> Self {
-        self.arguments.push(argument.into());
-        self
-    }
-
     /// Starts the server and waits until JetStream answers.
     pub(crate) fn start(&mut self) {
         let mut command = Command::new(&self.binary);
@@ -53,8 +45,7 @@ impl Broker {
             .args(["-a", "127.0.0.1", "-js"])
             .args(["-p", &self.port.to_string()])
             .arg("-sd")
-            .arg(self.folder.join("jetstream"))
-            .args(&self.arguments);
+            .arg(self.folder.join("jetstream"));
         let mut process = Process::start("nats-server", &mut command, &self.folder);
         let address = self.address();
         process.wait_until("answer of JetStream", READY_WITHIN, || {

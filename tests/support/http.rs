@@ -56,30 +56,35 @@ pub(crate) fn request(
 ) -> io::Result<Response> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let mut head = Vec::new();
+    write!(
+        head,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n"
+    )?;
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n")?;
     }
     if !body.is_empty() {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        write!(head, "Content-Length: {}\r\n", body.len())?;
     }
-    head.push_str("\r\n");
-    stream.write_all(head.as_bytes())?;
+    head.extend(b"\r\n");
+    stream.write_all(&head)?;
     stream.write_all(body)?;
     read_response(&mut BufReader::new(stream))
 }
 
 /// Text as part of a query: what is not a plain character is percent-encoded.
 pub(crate) fn encode(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 fn read_response(reader: &mut impl BufRead) -> io::Result<Response> {

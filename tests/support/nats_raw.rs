@@ -223,16 +223,14 @@ impl RawNats {
         if message.headers.is_empty() {
             write!(self.writer, "PUB {subject}{reply} {size}\r\n")?;
         } else {
-            let mut block = String::from("NATS/1.0\r\n");
+            let mut block = b"NATS/1.0\r\n".to_vec();
             for (name, value) in &message.headers {
-                block.push_str(&format!("{name}: {value}\r\n"));
+                write!(block, "{name}: {value}\r\n")?;
             }
-            block.push_str("\r\n");
+            block.extend(b"\r\n");
             let (head, total) = (block.len(), block.len() + size);
-            write!(
-                self.writer,
-                "HPUB {subject}{reply} {head} {total}\r\n{block}"
-            )?;
+            write!(self.writer, "HPUB {subject}{reply} {head} {total}\r\n")?;
+            self.writer.write_all(&block)?;
         }
         self.writer.write_all(&message.payload)?;
         self.writer.write_all(b"\r\n")
@@ -316,8 +314,8 @@ impl RawNats {
             "name": name, "subjects": subjects, "retention": "limits", "storage": "file",
             "num_replicas": 1,
         });
-        for (name, value) in more.as_object().into_iter().flatten() {
-            settings[name] = value.clone();
+        for (setting, value) in more.as_object().into_iter().flatten() {
+            settings[setting] = value.clone();
         }
         self.api(&format!("STREAM.CREATE.{name}"), &settings)
     }

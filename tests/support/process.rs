@@ -132,20 +132,21 @@ impl Process {
 
     /// The last lines of its output, for messages.
     fn tail(&self) -> String {
-        let mut text = String::new();
-        for (title, output) in [("stdout", self.stdout()), ("stderr", self.stderr())] {
-            let lines: Vec<&str> = output.lines().rev().take(30).collect();
-            text.push_str(&format!("--- {} {title}\n", self.name));
-            for line in lines.iter().rev() {
-                text.push_str(line);
-                text.push('\n');
-            }
-        }
-        text
+        [("stdout", self.stdout()), ("stderr", self.stderr())]
+            .map(|(title, output)| {
+                let lines: Vec<&str> = output.lines().collect();
+                let tail = &lines[lines.len().saturating_sub(30)..];
+                format!("--- {} {title}\n{}", self.name, tail.join("\n"))
+            })
+            .join("\n")
     }
 }
 
 impl Drop for Process {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test runner shows it for a failed test only"
+    )]
     fn drop(&mut self) {
         self.end();
         if thread::panicking() {

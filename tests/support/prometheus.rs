@@ -99,12 +99,13 @@ pub(crate) fn check_metrics(promtool: &Path, page: &str) -> String {
     input.write_all(page.as_bytes()).expect("promtool reads");
     drop(input);
     let output = child.wait_with_output().expect("promtool ends");
-    let mut findings =
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    if !output.status.success() {
-        findings.push_str(&format!("({})", output.status));
+    let findings = [output.stdout, output.stderr].concat();
+    let findings = String::from_utf8_lossy(&findings);
+    if output.status.success() {
+        findings.into_owned()
+    } else {
+        format!("{findings}({})", output.status)
     }
-    findings
 }
 
 fn configuration(target: &str, rule_file: &Path) -> String {
