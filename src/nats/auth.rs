@@ -50,7 +50,7 @@ impl Identity {
             let (jwt, seed) = parse_creds(&text).ok_or_else(|| {
                 unusable(
                     &path,
-                    "expected a user JWT and a seed between their markers",
+                    &"expected a user JWT and a seed between their markers",
                 )
             })?;
             auth.jwt = Some(jwt.to_owned());
@@ -68,21 +68,21 @@ impl Identity {
 /// Public key and signature of the nonce.
 fn signature(path: &Path, seed: &str, nonce: &[u8]) -> Result<(String, Vec<u8>), Error> {
     // The library's errors name the kind of fault and never the seed.
-    let pair = nkeys::KeyPair::from_seed(seed).map_err(|error| unusable(path, error))?;
-    let signature = pair.sign(nonce).map_err(|error| unusable(path, error))?;
+    let pair = nkeys::KeyPair::from_seed(seed).map_err(|error| unusable(path, &error))?;
+    let signature = pair.sign(nonce).map_err(|error| unusable(path, &error))?;
     Ok((pair.public_key(), signature))
 }
 
 fn read(path: &Path) -> Result<String, Error> {
     let mut text = String::new();
-    let file = File::open(path).map_err(|error| unusable(path, error))?;
+    let file = File::open(path).map_err(|error| unusable(path, &error))?;
     file.take(MAX_FILE_BYTES)
         .read_to_string(&mut text)
-        .map_err(|error| unusable(path, error))?;
+        .map_err(|error| unusable(path, &error))?;
     Ok(text)
 }
 
-fn unusable(path: &Path, reason: impl ToString) -> Error {
+fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> Error {
     Error::Credentials {
         path: path.to_owned(),
         reason: reason.to_string(),
@@ -122,13 +122,13 @@ mod tests {
         )
     }
 
-    fn identity(settings: Settings) -> Identity {
-        Identity::new(&settings)
+    fn identity(settings: &Settings) -> Identity {
+        Identity::new(settings)
     }
 
     #[test]
     fn user_and_password_are_given_as_they_are() {
-        let auth = identity(Settings {
+        let auth = identity(&Settings {
             user: Some("cx".into()),
             password: Some(Secret::new("pw".into())),
             ..Settings::default()
@@ -144,7 +144,7 @@ mod tests {
     fn files_are_read_anew_each_time() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("user.creds");
-        let identity = identity(Settings {
+        let identity = identity(&Settings {
             creds_file: Some(path.clone()),
             ..Settings::default()
         });
@@ -162,7 +162,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("seed");
         std::fs::write(&path, format!("{SEED}\n")).unwrap();
-        let auth = identity(Settings {
+        let auth = identity(&Settings {
             nkey_file: Some(path),
             ..Settings::default()
         })
@@ -178,7 +178,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("user.creds");
         std::fs::write(&path, creds().replace(SEED, "SUASECRETCANARY")).unwrap();
-        let error = identity(Settings {
+        let error = identity(&Settings {
             creds_file: Some(path),
             ..Settings::default()
         })

@@ -14,8 +14,7 @@ pub fn overlap(one: &str, other: &str) -> bool {
     let mut others = other.split('.');
     loop {
         match (ones.next(), others.next()) {
-            (None, None) => return true,
-            (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
+            (None, None) | (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
             (Some(a), Some(b)) if a == b || a == "*" || b == "*" => {}
             _ => return false,
         }

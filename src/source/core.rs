@@ -193,11 +193,11 @@ impl Reader {
     }
 
     async fn room(&mut self) -> Option<mpsc::OwnedPermit<SourceEvent>> {
-        let room = self.events.clone().reserve_owned();
+        let reserve = self.events.clone().reserve_owned();
         tokio::select! {
             biased;
             () = stopped(&mut self.stop) => None,
-            room = room => room.ok(),
+            room = reserve => room.ok(),
         }
     }
 }

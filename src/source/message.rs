@@ -1,6 +1,6 @@
 //! From a message of the client library to an [`Envelope`].
 
-use async_nats::{HeaderMap, Message};
+use async_nats::{HeaderMap, HeaderName, Message};
 use bytes::Bytes;
 
 use super::{Envelope, MessageHeaders};
@@ -17,23 +17,18 @@ pub(super) fn envelope(message: Message, sequence: u64, stored_at: Timestamp) ->
     }
 }
 
-/// The headers that mean something to decoding; `None` when there is none of them.
+/// The headers that mean something to decoding; `None` when there is none of them. Names are
+/// compared with case, as NATS does.
 fn headers(map: &HeaderMap) -> Option<Box<MessageHeaders>> {
-    let mut kept = MessageHeaders::default();
-    // Names are compared without case: publishers over HTTP bridges change it.
-    for (name, values) in map.iter() {
-        let name: &str = name.as_ref();
-        let Some(value) = values.first().map(|value| value.as_str()) else {
-            continue;
-        };
-        if name.eq_ignore_ascii_case("Nats-Msg-Id") {
-            kept.message_id = Some(value.to_owned());
-        } else if name.eq_ignore_ascii_case("ce-specversion") {
-            kept.cloud_event = true;
-        } else if name.eq_ignore_ascii_case("ce-id") {
-            kept.cloud_event_id = Some(value.to_owned());
-        }
-    }
+    const MESSAGE_ID: HeaderName = HeaderName::from_static("Nats-Msg-Id");
+    const CLOUD_EVENT: HeaderName = HeaderName::from_static("ce-specversion");
+    const CLOUD_EVENT_ID: HeaderName = HeaderName::from_static("ce-id");
+    let text = |name: HeaderName| map.get(name).map(|value| value.as_str().to_owned());
+    let kept = MessageHeaders {
+        message_id: text(MESSAGE_ID),
+        cloud_event: map.get(CLOUD_EVENT).is_some(),
+        cloud_event_id: text(CLOUD_EVENT_ID),
+    };
     (kept != MessageHeaders::default()).then(|| Box::new(kept))
 }
 
@@ -46,8 +41,8 @@ mod tests {
         let mut map = HeaderMap::new();
         map.insert("X-Trace", "1");
         assert_eq!(headers(&map), None);
-        map.insert("nats-msg-id", "m-1");
-        map.insert("Ce-Id", "e-1");
+        map.insert("Nats-Msg-Id", "m-1");
+        map.insert("ce-id", "e-1");
         map.insert("ce-specversion", "1.0");
         let kept = headers(&map).unwrap();
         assert_eq!(kept.message_id.as_deref(), Some("m-1"));

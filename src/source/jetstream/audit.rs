@@ -47,7 +47,7 @@ impl Audit {
     /// Judges the consumer's answer. `arrived` counts the messages of this consumer that we have;
     /// all that were sent before the answer are among them, since they came the same way.
     pub(super) fn judge_consumer(&mut self, info: &ConsumerInfo, arrived: u64) -> Finding {
-        let last_sequence = self.stream.take().map(|info| info.state.last_seq);
+        let last_sequence = self.stream.take().map(|stream| stream.state.last_seq);
         let delivered = info.delivered.consumer_seq;
         // What was delivered when the last audit answered has had the time to arrive.
         if delivered < arrived || self.delivered_ahead.is_some_and(|then| arrived < then) {
@@ -99,8 +99,7 @@ mod tests {
         let finding = audit.judge_consumer(&consumer(5, 0), 5);
         assert_eq!(finding, Finding::UpToDate { through: 9 });
         // Without a fresh answer about the stream nothing is known of its end.
-        let finding = audit.judge_consumer(&consumer(5, 0), 5);
-        assert_eq!(finding, Finding::Flowing);
+        assert_eq!(audit.judge_consumer(&consumer(5, 0), 5), Finding::Flowing);
     }
 
     #[test]

@@ -181,11 +181,11 @@ impl<'a> Session<'a> {
     }
 
     async fn room(&mut self) -> Result<mpsc::OwnedPermit<SourceEvent>, End> {
-        let room = self.source.events.clone().reserve_owned();
+        let reserve = self.source.events.clone().reserve_owned();
         tokio::select! {
             biased;
             () = stopped(&mut self.source.stop) => Err(End::Stopped),
-            room = room => room.map_err(|_| End::Stopped),
+            room = reserve => room.map_err(|_| End::Stopped),
         }
     }
 
