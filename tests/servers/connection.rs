@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use cxpulse::nats::{self, Link, Settings, Tls};
 use cxpulse::secret::Secret;
@@ -53,7 +54,7 @@ impl Connecting {
         let task_link = Arc::clone(&link);
         runtime.spawn(async move {
             let client = nats::connect(&settings, &task_link, &mut stopped).await;
-            stopped.wait_for(|stop| *stop).await.unwrap();
+            stopped.wait_for(|stopping| *stopping).await.unwrap();
             drop(client);
         });
         Self {
@@ -213,10 +214,7 @@ fn a_source_needs_no_more_than_the_documented_rights() {
     let last = reading.position.sequence;
     let foreign = crate::support::nats_raw::Publish::new("cx.other", "");
     broker.client().publish_acknowledged([&foreign]).unwrap();
-    reading.until(|event| match event {
-        SourceEvent::Idle(idle) => idle.position.through > last,
-        _ => false,
-    });
+    reading.until(|event| matches!(event, SourceEvent::Idle(idle) if idle.position.through > last));
     let consumer = broker.client().consumers("CX").unwrap().pop().unwrap();
     broker
         .client()
@@ -245,25 +243,19 @@ impl Write for Log {
     }
 }
 
-#[test]
-fn no_secret_is_logged_at_any_level() {
-    let binary = require_tool!("nats-server");
-    let folder = tempfile::tempdir().unwrap();
-    let broker = broker(
-        &binary,
-        folder.path(),
-        "{ user: cx, password: pw-canary }",
-        "",
-    );
-    let seed_file = folder.path().join("seed");
-    fs::write(&seed_file, OTHER_SEED).unwrap();
+/// Ways to log in, each with a secret; most do not work.
+fn logins(url: String, seed_file: PathBuf) -> Vec<Settings> {
+    let secret = |text: &str| Some(Secret::new(text.into()));
     let login = Settings {
-        url: broker.url(),
+        url,
         user: Some("cx".into()),
         ..Settings::default()
     };
-    let secret = |text: &str| Some(Secret::new(text.into()));
-    let all = [
+    let nobody = Settings {
+        user: None,
+        ..login.clone()
+    };
+    vec![
         Settings {
             password: secret("pw-canary"),
             ..login.clone()
@@ -274,19 +266,41 @@ fn no_secret_is_logged_at_any_level() {
         },
         Settings {
             token: secret("token-canary"),
-            user: None,
-            ..login.clone()
+            ..nobody.clone()
         },
         Settings {
             nkey_file: Some(seed_file),
-            user: None,
-            ..login.clone()
+            ..nobody
         },
         Settings {
             url: "nats://cx:url-canary@127.0.0.1".into(),
             ..login
         },
-    ];
+    ]
+}
+
+/// Tries to connect for a while and logs all that comes of it.
+async fn try_to_connect(settings: Settings) {
+    let (_stop, mut stopped) = watch::channel(false);
+    let link = Link::new();
+    let connecting = nats::connect(&settings, &link, &mut stopped);
+    match tokio::time::timeout(Duration::from_secs(1), connecting).await {
+        Ok(Err(error)) => tracing::error!("{error} {error:?}"),
+        other => tracing::error!("{other:?}"),
+    }
+}
+
+#[test]
+fn no_secret_is_logged_at_any_level() {
+    let binary = require_tool!("nats-server");
+    let folder = tempfile::tempdir().unwrap();
+    let users = format!(
+        "{{ user: cx, password: pw-canary }}, {{ nkey: {} }}",
+        public_key(SEED)
+    );
+    let broker = broker(&binary, folder.path(), &users, "");
+    let seed_file = folder.path().join("seed");
+    fs::write(&seed_file, OTHER_SEED).unwrap();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -298,17 +312,8 @@ fn no_secret_is_logged_at_any_level() {
         .build()
         .unwrap();
     tracing::subscriber::with_default(subscriber, || {
-        for settings in all {
-            let (_stop, mut stopped) = watch::channel(false);
-            let link = Link::new();
-            let connecting = nats::connect(&settings, &link, &mut stopped);
-            let limited =
-                async { tokio::time::timeout(std::time::Duration::from_secs(1), connecting).await };
-            let result = runtime.block_on(limited);
-            tracing::error!("{result:?}");
-            if let Ok(Err(error)) = result {
-                tracing::error!("{error}");
-            }
+        for settings in logins(broker.url(), seed_file) {
+            runtime.block_on(try_to_connect(settings));
         }
     });
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

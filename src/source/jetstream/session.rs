@@ -159,7 +159,7 @@ impl<'a> Session<'a> {
     async fn receive(&mut self, chunk: &mut Vec<Message>) -> Result<(), End> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let gathered = gather(&mut self.subscriber, chunk);
+            let gathering = gather(&mut self.subscriber, chunk);
             tokio::select! {
                 biased;
                 () = stopped(&mut self.source.stop) => return Err(End::Stopped),
@@ -167,7 +167,7 @@ impl<'a> Session<'a> {
                     return Err(End::Reset(ResetReason::Disconnected));
                 }
                 _ = self.audits.tick() => {}
-                gathered = tokio::time::timeout_at(deadline, gathered) => {
+                gathered = tokio::time::timeout_at(deadline, gathering) => {
                     return match gathered {
                         Ok(true) => Ok(()),
                         Ok(false) => Err(End::Reset(ResetReason::Disconnected)),

@@ -341,36 +341,45 @@ mod tests {
         assert!(tally.newly_caught_up());
         assert!(!tally.newly_caught_up());
         assert!(fresh(0).newly_caught_up());
-        // Some of the pending ones were removed.
+    }
+
+    #[test]
+    fn caught_up_is_told_though_some_pending_ones_were_removed() {
         let mut tally = fresh(9);
         tally.judge(&mut vec![delivered(4, 1, 0)]);
         assert!(tally.newly_caught_up());
     }
 
+    /// An account that begins with message 7, known to be stored then, and has one more pending.
+    fn resumed(stored_ms: i64) -> Tally {
+        let known = Some((7, Timestamp::from_millis(stored_ms)));
+        Tally::new("_INBOX.a.".into(), 7, known, 1, 1000)
+    }
+
     #[test]
     fn the_known_message_is_compared_and_not_handed_out_again() {
-        let known = Some((7, Timestamp::from_millis(STORED_MS)));
-        let mut tally = Tally::new("_INBOX.a.".into(), 7, known, 1, 1000);
-        let harvest = tally.judge(&mut vec![delivered(7, 1, 1)]);
-        assert!(harvest.envelopes.is_empty() && harvest.reset.is_none());
+        let mut tally = resumed(STORED_MS);
+        let known = tally.judge(&mut vec![delivered(7, 1, 1)]);
+        assert!(known.envelopes.is_empty() && known.reset.is_none());
         assert!(!tally.newly_caught_up());
-        let harvest = tally.judge(&mut vec![delivered(8, 2, 0)]);
-        assert_eq!(harvest.envelopes.len(), 1);
-        assert!(harvest.gaps.is_empty());
+        let new = tally.judge(&mut vec![delivered(8, 2, 0)]);
+        assert_eq!(new.envelopes.len(), 1);
+        assert!(new.gaps.is_empty());
         assert!(tally.newly_caught_up());
+    }
 
-        let other = Some((7, Timestamp::from_millis(STORED_MS - 1)));
-        let mut tally = Tally::new("_INBOX.a.".into(), 7, other, 1, 1000);
+    #[test]
+    fn another_message_at_our_position_ends_it() {
+        let mut tally = resumed(STORED_MS - 1);
         let harvest = tally.judge(&mut vec![delivered(7, 1, 1), delivered(8, 2, 0)]);
         assert!(harvest.rewritten && harvest.envelopes.is_empty());
         assert_eq!(harvest.reset, Some(ResetReason::StreamChanged));
+    }
 
-        // Deleted meanwhile: what comes first is new.
-        let mut tally = Tally::new("_INBOX.a.".into(), 7, known, 1, 1000);
-        assert_eq!(
-            tally.judge(&mut vec![delivered(9, 1, 0)]).envelopes.len(),
-            1
-        );
+    #[test]
+    fn when_the_known_message_was_deleted_the_first_one_is_new() {
+        let harvest = resumed(STORED_MS).judge(&mut vec![delivered(9, 1, 0)]);
+        assert_eq!(harvest.envelopes.len(), 1);
     }
 
     #[test]

@@ -37,18 +37,20 @@ fn an_expired_beginning_is_a_gap() {
     let mut nats = broker.client();
     nats.create_stream("CX", &["cx.>"], &json!({ "max_msgs": 10 }))
         .unwrap();
-    let survey = |number: usize| Publish::new("cx.surveys.x", number.to_string());
-    nats.publish_acknowledged(&(0..5).map(survey).collect::<Vec<_>>())
-        .unwrap();
+    let surveys = |numbers: std::ops::Range<usize>| -> Vec<Publish> {
+        let survey = |number: usize| Publish::new("cx.surveys.x", number.to_string());
+        numbers.map(survey).collect()
+    };
+    let [before, meanwhile] = [surveys(0..5), surveys(5..35)];
+    nats.publish_acknowledged(&before).unwrap();
     let mut reading = Reading::start(&broker, earliest());
     assert_numbers(&reading.messages(5), 0..5);
     let resume = reading.stop();
-    nats.publish_acknowledged(&(5..35).map(survey).collect::<Vec<_>>())
-        .unwrap();
-    let mut reading = Reading::start(&broker, resume);
-    assert_numbers(&reading.messages(10), 25..35);
-    assert_eq!(reading.gaps, [(GapCause::Expired, 20)]);
-    assert_eq!(reading.counters.gap_messages(), 20);
+    nats.publish_acknowledged(&meanwhile).unwrap();
+    let mut later = Reading::start(&broker, resume);
+    assert_numbers(&later.messages(10), 25..35);
+    assert_eq!(later.gaps, [(GapCause::Expired, 20)]);
+    assert_eq!(later.counters.gap_messages(), 20);
 }
 
 #[test]
@@ -122,11 +124,11 @@ fn a_recreated_stream_is_reported_and_read_from_its_beginning() {
     nats.delete_stream("CX").unwrap();
     stream(&mut nats);
     publish(&mut nats, 200..203);
-    let mut reading = Reading::start(&broker, resume);
-    assert_numbers(&reading.messages(3), 200..203);
-    let newest = reading.identity.clone();
+    let mut later = Reading::start(&broker, resume);
+    assert_numbers(&later.messages(3), 200..203);
+    let newest = later.identity.clone();
     assert_eq!(
-        reading.changes,
+        later.changes,
         [Change::Recreated {
             was: now,
             now: newest
@@ -156,22 +158,22 @@ fn a_lost_tail_and_reused_sequences_are_reported_and_nothing_new_is_skipped() {
     broker.stop();
     restore(saved.path(), &folder.path().join("jetstream"));
     broker.start();
-    let mut reading = Reading::start(&broker, resume.clone());
-    reading.until_caught_up();
-    assert_eq!(reading.changes, [Change::TailLost { read, last: 40 }]);
+    let mut later = Reading::start(&broker, resume.clone());
+    later.until_caught_up();
+    assert_eq!(later.changes, [Change::TailLost { read, last: 40 }]);
     publish(&mut broker.client(), 60..66);
-    assert_numbers(&reading.messages(6), 60..66);
-    drop(reading);
+    assert_numbers(&later.messages(6), 60..66);
+    drop(later);
 
     // And gives the sequences out again before we look.
     broker.stop();
     restore(saved.path(), &folder.path().join("jetstream"));
     broker.start();
     publish(&mut broker.client(), 60..120);
-    let mut reading = Reading::start(&broker, resume);
-    assert_numbers(&reading.messages(60), 60..120);
-    assert_eq!(reading.changes, [Change::Rewritten { read, stored_at }]);
-    assert_eq!(reading.counters.resets(ResetReason::StreamChanged), 1);
+    let mut latest = Reading::start(&broker, resume);
+    assert_numbers(&latest.messages(60), 60..120);
+    assert_eq!(latest.changes, [Change::Rewritten { read, stored_at }]);
+    assert_eq!(latest.counters.resets(ResetReason::StreamChanged), 1);
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {
@@ -224,14 +226,12 @@ fn foreign_messages_that_expired_unseen_are_no_gap() {
     let foreign = Publish::new("cx.other", "not ours");
     let last = nats.publish_acknowledged(vec![&foreign; 500]).unwrap();
     // An audit finds that nothing of ours is among them.
-    reading.until(|event| match event {
-        SourceEvent::Idle(idle) => idle.position.through == last,
-        _ => false,
-    });
+    reading
+        .until(|event| matches!(event, SourceEvent::Idle(idle) if idle.position.through == last));
     let resume = reading.stop();
     nats.purge_stream("CX", &json!({})).unwrap();
     publish(&mut nats, 10..12);
-    let mut reading = Reading::start(&broker, resume);
-    assert_numbers(&reading.messages(2), 10..12);
-    assert_eq!(reading.gaps, []);
+    let mut later = Reading::start(&broker, resume);
+    assert_numbers(&later.messages(2), 10..12);
+    assert_eq!(later.gaps, []);
 }

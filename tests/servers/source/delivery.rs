@@ -1,7 +1,6 @@
 //! Every message once and in order, with its place, time and headers.
 
 use cxpulse::source::{Begin, Resume};
-use serde_json::json;
 
 use super::{Reading, WITHIN, assert_numbers, earliest, publish, stream};
 use crate::support::broker::Broker;
@@ -71,19 +70,19 @@ fn a_later_run_goes_on_behind_the_position() {
     let resume = reading.stop();
 
     publish(&mut nats, 50..60);
-    let mut reading = Reading::start(&broker, resume);
-    assert_numbers(&reading.messages(10), 50..60);
-    assert_eq!(reading.attached[0].pending, 10);
-    reading.until_caught_up();
-    let resume = reading.stop();
+    let mut later = Reading::start(&broker, resume);
+    assert_numbers(&later.messages(10), 50..60);
+    assert_eq!(later.attached[0].pending, 10);
+    later.until_caught_up();
+    let again = later.stop();
 
     // Nothing new: caught up at once, and what comes then comes once.
-    let mut reading = Reading::start(&broker, resume);
-    reading.until_caught_up();
-    assert_eq!(reading.attached[0].pending, 0);
+    let mut latest = Reading::start(&broker, again);
+    latest.until_caught_up();
+    assert_eq!(latest.attached[0].pending, 0);
     publish(&mut nats, 60..61);
-    assert_numbers(&reading.messages(1), 60..61);
-    assert!(reading.gaps.is_empty() && reading.changes.is_empty());
+    assert_numbers(&latest.messages(1), 60..61);
+    assert!(latest.gaps.is_empty() && latest.changes.is_empty());
 }
 
 #[test]

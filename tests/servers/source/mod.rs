@@ -75,15 +75,14 @@ impl Reading {
         let mut settings = source::Settings::default();
         change(&mut settings);
         let core = settings.mode == source::Mode::Core;
-        let (stop, stopped) = watch::channel(false);
+        let (stop, mut stopped) = watch::channel(false);
         let (sender, events) = mpsc::channel(room);
         let counters = Arc::new(Counters::default());
         let runtime = Runtime::new().unwrap();
         let task_counters = Arc::clone(&counters);
         let task = runtime.spawn(async move {
             let link = Link::new();
-            let mut stop = stopped.clone();
-            let client = nats::connect(&nats_settings, &link, &mut stop)
+            let client = nats::connect(&nats_settings, &link, &mut stopped)
                 .await
                 .unwrap();
             let surroundings = Surroundings {
@@ -91,7 +90,7 @@ impl Reading {
                 link,
                 counters: task_counters,
                 clock: Arc::new(SystemClock),
-                stop,
+                stop: stopped,
             };
             if core {
                 return core::run(&settings.subjects, "test", surroundings, sender).await;
