@@ -13,6 +13,7 @@ mod event;
 pub mod jetstream;
 mod message;
 mod settings;
+mod surroundings;
 
 pub use counters::{Counters, ResetReason};
 pub use envelope::{Envelope, MessageHeaders};
@@ -22,6 +23,7 @@ pub use event::{
     StreamIdentity,
 };
 pub use settings::{Mode, Settings, Start};
+pub use surroundings::Surroundings;
 
 /// Most messages of one [`Batch`].
 pub const MAX_BATCH: usize = 500;

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cxpulse::nats::{self, Link};
-use cxpulse::source::jetstream::{self, Options, Surroundings};
+use cxpulse::source::jetstream::{self, Options};
 use cxpulse::source::{
     self, Attached, Begin, Change, Counters, Envelope, Error, GapCause, Position, ResetReason,
-    Resume, SourceEvent, StreamIdentity, core,
+    Resume, SourceEvent, StreamIdentity, Surroundings, core,
 };
 use cxpulse::time::SystemClock;
 use serde_json::json;
