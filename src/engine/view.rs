@@ -80,6 +80,28 @@ pub struct Lifetime {
     pub handle_time_buckets: Vec<u64>,
 }
 
+impl Lifetime {
+    /// Adds what another has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.totals.add(&other.totals, 1);
+        self.contacts_first += other.contacts_first;
+        self.contacts_retracted += other.contacts_retracted;
+        self.contacts_unidentified += other.contacts_unidentified;
+        let buckets = self
+            .handle_time_buckets
+            .len()
+            .max(other.handle_time_buckets.len());
+        self.handle_time_buckets.resize(buckets, 0);
+        for (mine, theirs) in self
+            .handle_time_buckets
+            .iter_mut()
+            .zip(&other.handle_time_buckets)
+        {
+            *mine += theirs;
+        }
+    }
+}
+
 /// Accounting and health of the engine. At all times
 /// `received = applied + replaced + duplicate + rejected + waiting`.
 #[derive(Clone, Debug, Default, PartialEq)]

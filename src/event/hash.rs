@@ -47,6 +47,16 @@ impl IdHash {
         Self(hasher.finish128().as_u128())
     }
 
+    /// The low half, where 64 bits do.
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "the low half"
+    )]
+    pub const fn low(self) -> u64 {
+        self.0 as u64
+    }
+
     /// The hash of an ordered pair of hashes, the second of which may be absent.
     #[must_use]
     pub fn with(self, key: HashKey, other: Option<Self>) -> Self {

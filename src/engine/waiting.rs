@@ -1,0 +1,63 @@
+//! Accepted events at or after T: outside all state until T has passed them.
+
+use std::collections::BTreeMap;
+
+use super::WaitingPolicy;
+use crate::event::Event;
+use crate::time::Timestamp;
+
+/// One waiting event.
+#[derive(Clone, Debug)]
+pub(super) struct WaitingEvent {
+    pub(super) event: Event,
+    /// Its place in the stream.
+    pub(super) order: u64,
+    /// Values of the routed dimensions.
+    pub(super) values: Vec<Option<Box<str>>>,
+}
+
+/// The waiting events by event time. Bounded by the clock skew that the future guard allows.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    policy: WaitingPolicy,
+    events: BTreeMap<(Timestamp, u64), WaitingEvent>,
+    counted: u64,
+}
+
+impl Waiting {
+    pub(super) fn new(policy: WaitingPolicy) -> Self {
+        Self {
+            policy,
+            events: BTreeMap::new(),
+            counted: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, event: &Event, order: u64, values: Vec<Option<Box<str>>>) {
+        match self.policy {
+            WaitingPolicy::CountOnly => self.counted += 1,
+            WaitingPolicy::Keep => {
+                let key = (event.record().event_time, order);
+                self.events.insert(
+                    key,
+                    WaitingEvent {
+                        event: event.clone(),
+                        order,
+                        values,
+                    },
+                );
+            }
+        }
+    }
+
+    /// The earliest event before `now`.
+    pub(super) fn pop_before(&mut self, now: Timestamp) -> Option<WaitingEvent> {
+        let first = self.events.first_entry()?;
+        (first.key().0 < now).then(|| first.remove())
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> u64 {
+        self.counted + u64::try_from(self.events.len()).unwrap_or(u64::MAX)
+    }
+}
