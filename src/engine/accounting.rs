@@ -1,5 +1,7 @@
 //! Every event ends in exactly one of: applied, replaced, duplicate, rejected, waiting.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{Kind, Reason};
 
 /// What became of an event.
@@ -18,7 +20,7 @@ pub enum Outcome {
 }
 
 /// The counters behind `cxpulse_events_*`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Accounting {
     /// Interactions, surveys, unknown.
     pub(super) received: [u64; 3],

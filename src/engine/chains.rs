@@ -11,18 +11,22 @@
 use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::hashing::IdentityState;
+use super::capture::{
+    RestoreError, RouteNumbers, SectionKind, ShardCapture, decode, encode, number_of,
+};
+use super::hashing::{IdentityState, shard_of};
 use super::routes::{RouteId, Routes};
 use crate::event::IdHash;
 use crate::time::Timestamp;
 
 /// Shards of the chain table; bounds how long one table takes to grow.
-const SHARDS: usize = 256;
+pub(super) const SHARDS: usize = 1024;
 
 /// One contact: a handled inbound interaction with a customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Contact {
     pub(super) event_time: Timestamp,
     pub(super) tie: u64,
@@ -88,7 +92,7 @@ pub(super) struct Chains {
     /// How long contacts stay behind stream time: horizon + 2 x lateness.
     memory_ms: i64,
     max_contacts: usize,
-    shards: Vec<HashMap<u128, Chain, IdentityState>>,
+    shards: Vec<Shard>,
     contacts: usize,
     /// Chains with contacts that expire in a bucket; filled on insertion, emptied as stream time
     /// passes.
@@ -96,6 +100,7 @@ pub(super) struct Chains {
     bucket_ms: i64,
     /// The youngest contact that had to go before its time.
     evicted_until: Option<Timestamp>,
+    capture: Option<ShardCapture>,
 }
 
 impl Chains {
@@ -105,13 +110,12 @@ impl Chains {
             horizon_ms,
             memory_ms,
             max_contacts,
-            shards: (0..SHARDS)
-                .map(|_| HashMap::with_hasher(IdentityState))
-                .collect(),
+            shards: (0..SHARDS).map(|_| HashMap::with_hasher(IdentityState)).collect(),
             contacts: 0,
             expiry: BTreeMap::new(),
             bucket_ms: (memory_ms / 512).max(1),
             evicted_until: None,
+            capture: None,
         }
     }
 
@@ -120,8 +124,16 @@ impl Chains {
         self.contacts
     }
 
-    fn shard(&mut self, chain: u128) -> &mut HashMap<u128, Chain, IdentityState> {
-        &mut self.shards[super::hashing::shard_of(chain, SHARDS)]
+    /// The shard of a chain, about to change.
+    fn shard(&mut self, chain: u128) -> &mut Shard {
+        let at = shard_of(chain, SHARDS);
+        if let Some(capture) = &mut self.capture
+            && capture.is_due(at)
+        {
+            let bytes = encoded(&self.shards[at], &capture.numbers);
+            capture.store(at, bytes);
+        }
+        &mut self.shards[at]
     }
 
     /// Puts a contact into its chain; the chain holds a reference to its route from now on.
@@ -134,16 +146,20 @@ impl Chains {
     ) -> Inserted {
         routes.retain(contact.route);
         let horizon_ms = self.horizon_ms;
-        let bucket = contact.event_time.as_millis().div_euclid(self.bucket_ms);
-        let chains = self.expiry.entry(bucket).or_default();
-        if chains.last() != Some(&chain_id.0) {
-            chains.push(chain_id.0);
-        }
+        self.schedule(chain_id.0, contact.event_time);
         let chain = self.shard(chain_id.0).entry(chain_id.0).or_default();
         let at = chain.partition_point(|other| other.order() < contact.order());
         let inserted = insert_at(chain, at, &mut contact, horizon_ms, effects);
         self.contacts += 1;
         inserted
+    }
+
+    fn schedule(&mut self, chain: u128, event_time: Timestamp) {
+        let bucket = event_time.as_millis().div_euclid(self.bucket_ms);
+        let chains = self.expiry.entry(bucket).or_default();
+        if chains.last() != Some(&chain) {
+            chains.push(chain);
+        }
     }
 
     /// Takes a contact out of its chain and hands over the chain's reference to its route. Returns
@@ -157,9 +173,7 @@ impl Chains {
         let horizon_ms = self.horizon_ms;
         let shard = self.shard(chain_id.0);
         let chain = shard.get_mut(&chain_id.0)?;
-        let at = chain
-            .binary_search_by_key(&(event_time, tie, id), Contact::order)
-            .ok()?;
+        let at = chain.binary_search_by_key(&(event_time, tie, id), Contact::order).ok()?;
         let route = chain[at].route;
         remove_at(chain, at, horizon_ms, effects);
         if chain.is_empty() {
@@ -215,6 +229,74 @@ impl Chains {
     }
 }
 
+type Shard = HashMap<u128, Chain, IdentityState>;
+
+/// Capture and restore.
+impl Chains {
+    /// Starts a capture of the present state.
+    pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
+        self.capture = Some(ShardCapture::new(SHARDS, numbers));
+    }
+
+    /// The next captured shard; `None` when all have been handed out, which ends the capture.
+    pub(super) fn capture_next(&mut self) -> Option<Vec<u8>> {
+        let capture = self.capture.as_mut()?;
+        if let Some(bytes) = capture.take() {
+            return Some(bytes);
+        }
+        if let Some(at) = capture.next_due() {
+            let bytes = encoded(&self.shards[at], &capture.numbers);
+            capture.store(at, bytes);
+            return capture.take();
+        }
+        self.capture = None;
+        None
+    }
+
+    /// The youngest contact that had to go before its time, for a capture.
+    pub(super) fn evicted_until(&self) -> Option<Timestamp> {
+        self.evicted_until
+    }
+
+    /// Sets what [`Chains::evicted_until`] captured.
+    pub(super) fn set_evicted_until(&mut self, evicted_until: Option<Timestamp>) {
+        self.evicted_until = evicted_until;
+    }
+
+    /// Puts the chains of a captured shard back; `adopt` takes the reference to a contact's route
+    /// and says whether it exists.
+    pub(super) fn restore(
+        &mut self,
+        bytes: &[u8],
+        mut adopt: impl FnMut(RouteId) -> bool,
+    ) -> Result<(), RestoreError> {
+        let kind = SectionKind::Chains;
+        let chains: Vec<(u128, Vec<Contact>)> = decode(kind, bytes)?;
+        for (id, contacts) in chains {
+            for contact in &contacts {
+                if !adopt(contact.route) {
+                    return Err(RestoreError::Dangling { kind });
+                }
+                self.schedule(id, contact.event_time);
+            }
+            self.contacts += contacts.len();
+            self.shards[shard_of(id, SHARDS)].insert(id, Chain::from_vec(contacts));
+        }
+        Ok(())
+    }
+}
+
+/// The chains ordered by id, routes by their canonical numbers.
+fn encoded(shard: &Shard, numbers: &RouteNumbers) -> Vec<u8> {
+    let mut chains: Vec<(u128, Vec<Contact>)> =
+        shard.iter().map(|(id, chain)| (*id, chain.to_vec())).collect();
+    chains.sort_unstable_by_key(|chain| chain.0);
+    for contact in chains.iter_mut().flat_map(|chain| chain.1.iter_mut()) {
+        contact.route = number_of(numbers, contact.route);
+    }
+    encode(&chains)
+}
+
 fn gap_ms(earlier: &Contact, later: &Contact) -> i64 {
     later.event_time.millis_since(earlier.event_time)
 }
@@ -225,14 +307,9 @@ fn first_at(chain: &[Contact], at: usize, horizon_ms: i64) -> Option<FirstContac
     if !contact.first {
         return None;
     }
-    let repeat_delay_ms = chain
-        .get(at + 1)
-        .map(|next| gap_ms(contact, next))
-        .filter(|delay| *delay <= horizon_ms);
-    Some(FirstContact {
-        failed: contact.failed,
-        repeat_delay_ms,
-    })
+    let repeat_delay_ms =
+        chain.get(at + 1).map(|next| gap_ms(contact, next)).filter(|delay| *delay <= horizon_ms);
+    Some(FirstContact { failed: contact.failed, repeat_delay_ms })
 }
 
 fn emit_first(
@@ -251,10 +328,7 @@ fn emit_first(
 fn emit_episode(chain: &[Contact], last: usize, sign: i64, effects: &mut impl Effects) {
     let contact = &chain[last];
     if contact.resolved {
-        let took_ms = contact
-            .event_time
-            .millis_since(contact.episode_start)
-            .max(0);
+        let took_ms = contact.event_time.millis_since(contact.episode_start).max(0);
         effects.episode(contact.event_time, contact.route, took_ms, sign);
     }
 }

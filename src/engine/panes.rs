@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::{SmallVec, smallvec};
 
-use super::delta::{Delta, Figure, Items, read_row, write_row};
+use super::capture::{RestoreError, RouteNumbers, SectionKind, decode, encode, number_of};
+use super::delta::{Delta, Figure, Item, Items, read_row, write_row};
 use super::routes::{KeyId, RouteId, Routes};
 use crate::kpi::{Buckets, Count, MatureTotals, STEPS, Survival, Totals};
 use crate::time::Timestamp;
@@ -67,7 +68,20 @@ pub(super) struct Panes {
     pending: Vec<(Timestamp, RouteId, Delta)>,
     pending_index: HashMap<(Timestamp, RouteId), usize, DefaultHashBuilder>,
     spare: Vec<Delta>,
+    capture: Option<PaneCapture>,
 }
+
+/// A capture of the rows: panes only grow, so it is enough to remember how long each was. A pane
+/// that is dropped meanwhile is out of every window for good and need not be captured.
+#[derive(Debug)]
+struct PaneCapture {
+    numbers: RouteNumbers,
+    /// Pane and length of its rows when the capture began, the last first.
+    lengths: Vec<(i64, usize)>,
+}
+
+/// Bytes of rows in one captured section.
+const SECTION_BYTES: usize = 1 << 18;
 
 impl Panes {
     pub(super) fn new(
@@ -98,6 +112,7 @@ impl Panes {
             pending: Vec::new(),
             pending_index: HashMap::default(),
             spare: Vec::new(),
+            capture: None,
         }
     }
 
@@ -111,19 +126,14 @@ impl Panes {
         if moment < self.bound {
             return None;
         }
-        let moment = if self.exact_moments {
-            moment
-        } else {
-            moment.floor_to(self.pane_ms)
-        };
+        let moment = if self.exact_moments { moment } else { moment.floor_to(self.pane_ms) };
         let at = match self.pending_index.get(&(moment, route)) {
             Some(at) => *at,
             None => {
                 routes.retain(route);
                 let delta = self.spare.pop().unwrap_or_default();
                 self.pending.push((moment, route, delta));
-                self.pending_index
-                    .insert((moment, route), self.pending.len() - 1);
+                self.pending_index.insert((moment, route), self.pending.len() - 1);
                 self.pending.len() - 1
             }
         };
@@ -212,11 +222,7 @@ impl Panes {
     fn earliest(&self, at: Timestamp) -> Timestamp {
         let earliest_of = |window: &Window| {
             let ranges = window.geometry.ranges(at);
-            ranges
-                .window
-                .from
-                .min(ranges.mature.from)
-                .min(ranges.followed.from)
+            ranges.window.from.min(ranges.mature.from).min(ranges.followed.from)
         };
         self.windows.iter().map(earliest_of).min().unwrap_or(at)
     }
@@ -256,6 +262,96 @@ impl Panes {
     }
 }
 
+/// Capture and restore.
+impl Panes {
+    /// Starts a capture of the rows as they are; everything gathered must have been folded.
+    pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
+        let lengths = self.panes.iter().rev().map(|(pane, bytes)| (*pane, bytes.len())).collect();
+        self.capture = Some(PaneCapture { numbers, lengths });
+    }
+
+    /// The next captured run of panes; `None` when all have been handed out.
+    pub(super) fn capture_next(&mut self) -> Option<Vec<u8>> {
+        let capture = self.capture.as_mut()?;
+        let mut run: Vec<(i64, Vec<u8>)> = Vec::new();
+        let mut size = 0;
+        while size < SECTION_BYTES {
+            let Some((pane, length)) = capture.lengths.pop() else { break };
+            let Some(bytes) = self.panes.get(&pane) else { continue };
+            let rows = canonical_rows(&bytes[..length.min(bytes.len())], &capture.numbers);
+            size += rows.len();
+            run.push((pane, rows));
+        }
+        if run.is_empty() {
+            self.capture = None;
+            return None;
+        }
+        Some(encode(&run))
+    }
+
+    /// The moment no window looks before, for a capture.
+    pub(super) fn bound(&self) -> Timestamp {
+        self.bound
+    }
+
+    /// Sets what [`Panes::bound`] captured.
+    pub(super) fn set_bound(&mut self, bound: Timestamp) {
+        self.bound = bound;
+    }
+
+    /// Puts a captured run of panes back; `adopt` takes the reference of a row to its route and
+    /// says whether it exists. The windows are filled by the next move.
+    pub(super) fn restore(
+        &mut self,
+        bytes: &[u8],
+        mut adopt: impl FnMut(RouteId) -> bool,
+    ) -> Result<(), RestoreError> {
+        let kind = SectionKind::Panes;
+        let run: Vec<(i64, Vec<u8>)> = decode(kind, bytes)?;
+        let mut items = Items::new();
+        for (pane, rows) in run {
+            let mut rest = rows.as_slice();
+            while let Some((route, _)) = read_row(&mut rest, &mut items) {
+                if !adopt(RouteId(route)) {
+                    return Err(RestoreError::Dangling { kind });
+                }
+            }
+            if !rest.is_empty() {
+                return Err(RestoreError::Decode { kind });
+            }
+            self.panes.insert(pane, rows);
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a pane added up by moment and route, in order, routes by their canonical numbers:
+/// the same for the same contributions, however they were gathered.
+fn canonical_rows(bytes: &[u8], numbers: &RouteNumbers) -> Vec<u8> {
+    let mut sums: BTreeMap<(u64, u32), BTreeMap<u16, i128>> = BTreeMap::new();
+    let mut items = Items::new();
+    let mut rest = bytes;
+    while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
+        let route = number_of(numbers, RouteId(route)).0;
+        let row = sums.entry((offset_ms, route)).or_default();
+        for item in &items {
+            *row.entry(item.tag()).or_default() += item.wide();
+        }
+    }
+    let mut rows = Vec::with_capacity(bytes.len());
+    for ((offset_ms, route), row) in sums {
+        let items: Items = row
+            .into_iter()
+            .filter(|(_, amount)| *amount != 0)
+            .map(|(tag, amount)| Item::new(tag, amount))
+            .collect();
+        if !items.is_empty() {
+            write_row(&mut rows, offset_ms, route, &items);
+        }
+    }
+    rows
+}
+
 /// What lies in `before` but not in `after`, and the reverse; each at most two ranges.
 fn difference(before: Range, after: Range) -> ([Range; 2], [Range; 2]) {
     (minus(before, after), minus(after, before))
@@ -265,14 +361,8 @@ fn minus(left: Range, right: Range) -> [Range; 2] {
     if right.is_empty() || left.is_empty() {
         return [left, Range::EMPTY];
     }
-    let head = Range {
-        from: left.from,
-        to: left.to.min(right.from),
-    };
-    let tail = Range {
-        from: left.from.max(right.to),
-        to: left.to,
-    };
+    let head = Range { from: left.from, to: left.to.min(right.from) };
+    let tail = Range { from: left.from.max(right.to), to: left.to };
     [head, tail]
 }
 
@@ -325,10 +415,7 @@ impl Window {
         let main = if exact_moments && self.geometry.delay_ms > 0 {
             ranges.window
         } else {
-            Range {
-                from: ranges.window.from,
-                to: Timestamp::MAX,
-            }
+            Range { from: ranges.window.from, to: Timestamp::MAX }
         };
         let mut targets = vec![main, ranges.mature];
         if self.has_survival {

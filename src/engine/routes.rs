@@ -7,6 +7,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
 use super::view::Lifetime;
@@ -20,7 +21,7 @@ const OVERFLOW: &str = "__overflow__";
 const OTHER: &str = "__other__";
 
 /// Number of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct RouteId(pub(super) u32);
 
 /// Number of a key, unique over all breakdowns.
@@ -28,20 +29,14 @@ pub(super) struct RouteId(pub(super) u32);
 pub(super) struct KeyId(pub(super) u32);
 
 impl RouteId {
-    #[expect(
-        clippy::as_conversions,
-        reason = "u32 to usize never loses on supported targets"
-    )]
+    #[expect(clippy::as_conversions, reason = "u32 to usize never loses on supported targets")]
     fn at(self) -> usize {
         self.0 as usize
     }
 }
 
 impl KeyId {
-    #[expect(
-        clippy::as_conversions,
-        reason = "u32 to usize never loses on supported targets"
-    )]
+    #[expect(clippy::as_conversions, reason = "u32 to usize never loses on supported targets")]
     pub(super) fn at(self) -> usize {
         self.0 as usize
     }
@@ -73,6 +68,25 @@ pub(super) struct Key {
     pub(super) lifetime: Arc<Lifetime>,
     /// Since when no window holds anything of the key; set and cleared as views are made.
     pub(super) empty_since: Option<Timestamp>,
+}
+
+/// Routes and keys as captured.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CapturedRoutes {
+    /// Ordered by breakdown and values.
+    keys: Vec<CapturedKey>,
+    /// Values and places in `keys`, ordered by values.
+    routes: Vec<(Vec<Option<String>>, Vec<u32>)>,
+    overflowed: Vec<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CapturedKey {
+    breakdown: u32,
+    values: Vec<String>,
+    overflow: bool,
+    lifetime: Lifetime,
+    empty_since: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -204,9 +218,12 @@ impl Routes {
     }
 
     fn make_route(&mut self, values: &[Option<&str>], hash: u64) -> RouteId {
-        let keys: Box<[KeyId]> = (0..self.breakdowns.len())
-            .map(|breakdown| self.key_for(breakdown, values))
-            .collect();
+        let keys: Box<[KeyId]> =
+            (0..self.breakdowns.len()).map(|breakdown| self.key_for(breakdown, values)).collect();
+        self.insert_route(values, keys, hash)
+    }
+
+    fn insert_route(&mut self, values: &[Option<&str>], keys: Box<[KeyId]>, hash: u64) -> RouteId {
         for key in &keys {
             if let Some(key) = &mut self.keys[key.at()] {
                 key.routes += 1;
@@ -226,17 +243,13 @@ impl Routes {
             RouteId(u32::try_from(self.routes.len() - 1).unwrap_or(u32::MAX))
         };
         let (routes, hasher) = (&self.routes, &self.hasher);
-        self.index
-            .insert_unique(hash, id, |id| hash_of(hasher, &routes[id.at()].values));
+        self.index.insert_unique(hash, id, |id| hash_of(hasher, &routes[id.at()].values));
         id
     }
 
     fn target_ms(&self, values: &[Option<&str>]) -> u64 {
         for (matches, target_ms) in &self.targets {
-            if matches
-                .iter()
-                .all(|(at, value)| values[*at].unwrap_or(UNKNOWN) == value)
-            {
+            if matches.iter().all(|(at, value)| values[*at].unwrap_or(UNKNOWN) == value) {
                 return *target_ms;
             }
         }
@@ -292,11 +305,8 @@ impl Routes {
         if let Some(id) = self.breakdowns[breakdown].overflow_key {
             return id;
         }
-        let values = self.breakdowns[breakdown]
-            .dimensions
-            .iter()
-            .map(|_| Arc::from(OVERFLOW))
-            .collect();
+        let values =
+            self.breakdowns[breakdown].dimensions.iter().map(|_| Arc::from(OVERFLOW)).collect();
         let id = self.make_key(breakdown, values, true);
         self.breakdowns[breakdown].overflow_key = Some(id);
         id
@@ -334,9 +344,8 @@ impl Routes {
             let Some(key) = &mut self.keys[at] else {
                 continue;
             };
-            let outlived = key
-                .empty_since
-                .is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms);
+            let outlived =
+                key.empty_since.is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms);
             if !outlived || key.permanent {
                 continue;
             }
@@ -351,9 +360,89 @@ impl Routes {
     /// Whether the key has been empty for its time to live and should not be shown.
     pub(super) fn is_outlived(&self, key: &Key, now: Timestamp) -> bool {
         !key.permanent
-            && key
-                .empty_since
-                .is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms)
+            && key.empty_since.is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms)
+    }
+
+    /// All routes and keys in canonical order, and the canonical number of each route.
+    pub(super) fn capture(&self) -> (CapturedRoutes, Vec<u32>) {
+        let mut key_places = vec![u32::MAX; self.keys.len()];
+        let mut keys = Vec::new();
+        for (number, breakdown) in (0_u32..).zip(&self.breakdowns) {
+            for id in breakdown.keys.values() {
+                let Some(key) = &self.keys[id.at()] else { continue };
+                key_places[id.at()] = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+                keys.push(CapturedKey {
+                    breakdown: number,
+                    values: key.values.iter().map(|value| value.to_string()).collect(),
+                    overflow: breakdown.overflow_key == Some(*id),
+                    lifetime: key.lifetime.as_ref().clone(),
+                    empty_since: key.empty_since,
+                });
+            }
+        }
+        let mut in_use: Vec<(&Route, usize)> =
+            self.routes.iter().zip(0..).filter(|(route, _)| route.references > 0).collect();
+        in_use.sort_unstable_by(|left, right| left.0.values.cmp(&right.0.values));
+        let mut numbers = vec![u32::MAX; self.routes.len()];
+        let mut routes = Vec::with_capacity(in_use.len());
+        for (number, (route, at)) in (0_u32..).zip(in_use) {
+            numbers[at] = number;
+            let values =
+                route.values.iter().map(|value| value.as_ref().map(|value| value.to_string()));
+            let places = route.keys.iter().map(|key| key_places[key.at()]);
+            routes.push((values.collect(), places.collect()));
+        }
+        (CapturedRoutes { keys, routes, overflowed: self.overflowed() }, numbers)
+    }
+
+    /// Rebuilds captured routes and keys in an empty table, each route with one reference that the
+    /// caller gives up in the end, and says how many there are: their numbers are the canonical
+    /// ones. `None` when the pieces do not fit together.
+    pub(super) fn restore(&mut self, captured: CapturedRoutes) -> Option<u32> {
+        let mut ids = Vec::with_capacity(captured.keys.len());
+        for key in captured.keys {
+            let breakdown = usize::try_from(key.breakdown).ok()?;
+            if self.breakdowns.get(breakdown)?.dimensions.len() != key.values.len() {
+                return None;
+            }
+            let values: Arc<[Arc<str>]> =
+                key.values.iter().map(|value| Arc::from(value.as_str())).collect();
+            let id = match self.breakdowns[breakdown].keys.get(&values) {
+                Some(id) => *id,
+                None => self.make_key(breakdown, values, key.overflow),
+            };
+            if key.overflow {
+                self.breakdowns[breakdown].overflow_key = Some(id);
+            }
+            let made = self.keys[id.at()].as_mut()?;
+            made.lifetime = Arc::new(key.lifetime);
+            made.empty_since = key.empty_since;
+            ids.push(id);
+        }
+        for (values, places) in &captured.routes {
+            let keys: Option<Box<[KeyId]>> = places
+                .iter()
+                .map(|place| ids.get(usize::try_from(*place).ok()?).copied())
+                .collect();
+            let keys = keys.filter(|keys| keys.len() == self.breakdowns.len())?;
+            if values.len() != self.dimensions.len() {
+                return None;
+            }
+            let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+            let hash = self.hasher.hash_one(values.as_slice());
+            self.insert_route(&values, keys, hash);
+        }
+        for (breakdown, overflowed) in self.breakdowns.iter_mut().zip(captured.overflowed) {
+            breakdown.overflowed = overflowed;
+        }
+        u32::try_from(captured.routes.len()).ok()
+    }
+
+    /// Forgets what the counters have counted: a clean reset to 0.
+    pub(super) fn reset_lifetimes(&mut self) {
+        for key in self.keys.iter_mut().flatten() {
+            key.lifetime = Arc::default();
+        }
     }
 
     /// One more reference to a route.
@@ -416,10 +505,7 @@ impl Routes {
 
     /// Records booked under `__overflow__`, by breakdown.
     pub(super) fn overflowed(&self) -> Vec<u64> {
-        self.breakdowns
-            .iter()
-            .map(|breakdown| breakdown.overflowed)
-            .collect()
+        self.breakdowns.iter().map(|breakdown| breakdown.overflowed).collect()
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Reason;
 use crate::kpi::{self, Cell, Kpi, Reading, Totals};
 use crate::time::Timestamp;
@@ -66,7 +68,7 @@ pub struct KeyView {
 
 /// What has been counted at a key since the start of its counters; each record once, at its first
 /// version.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifetime {
     /// The counts of first versions, without what follows from contact chains.
     pub totals: Totals,
@@ -87,16 +89,9 @@ impl Lifetime {
         self.contacts_first += other.contacts_first;
         self.contacts_retracted += other.contacts_retracted;
         self.contacts_unidentified += other.contacts_unidentified;
-        let buckets = self
-            .handle_time_buckets
-            .len()
-            .max(other.handle_time_buckets.len());
+        let buckets = self.handle_time_buckets.len().max(other.handle_time_buckets.len());
         self.handle_time_buckets.resize(buckets, 0);
-        for (mine, theirs) in self
-            .handle_time_buckets
-            .iter_mut()
-            .zip(&other.handle_time_buckets)
-        {
+        for (mine, theirs) in self.handle_time_buckets.iter_mut().zip(&other.handle_time_buckets) {
             *mine += theirs;
         }
     }
@@ -151,11 +146,6 @@ impl View {
         let breakdown_view = self.breakdowns.get(breakdown)?;
         let cell = breakdown_view.keys.get(key)?.cells.get(window)?;
         let window_view = self.windows.get(window)?;
-        cell.reading(
-            kpi,
-            breakdown_view.handle_time,
-            window_view.length_ms,
-            &self.kpis,
-        )
+        cell.reading(kpi, breakdown_view.handle_time, window_view.length_ms, &self.kpis)
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::WaitingPolicy;
 use crate::event::Event;
 use crate::time::Timestamp;
 
 /// One waiting event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct WaitingEvent {
     pub(super) event: Event,
     /// Its place in the stream.
@@ -26,11 +28,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(policy: WaitingPolicy) -> Self {
-        Self {
-            policy,
-            events: BTreeMap::new(),
-            counted: 0,
-        }
+        Self { policy, events: BTreeMap::new(), counted: 0 }
     }
 
     pub(super) fn push(&mut self, event: &Event, order: u64, values: Vec<Option<Box<str>>>) {
@@ -38,14 +36,7 @@ impl Waiting {
             WaitingPolicy::CountOnly => self.counted += 1,
             WaitingPolicy::Keep => {
                 let key = (event.record().event_time, order);
-                self.events.insert(
-                    key,
-                    WaitingEvent {
-                        event: event.clone(),
-                        order,
-                        values,
-                    },
-                );
+                self.events.insert(key, WaitingEvent { event: event.clone(), order, values });
             }
         }
     }
@@ -54,6 +45,16 @@ impl Waiting {
     pub(super) fn pop_before(&mut self, now: Timestamp) -> Option<WaitingEvent> {
         let first = self.events.first_entry()?;
         (first.key().0 < now).then(|| first.remove())
+    }
+
+    /// All kept events, for a capture.
+    pub(super) fn all(&self) -> Vec<WaitingEvent> {
+        self.events.values().cloned().collect()
+    }
+
+    /// Puts a captured event back.
+    pub(super) fn restore(&mut self, event: WaitingEvent) {
+        self.events.insert((event.event.record().event_time, event.order), event);
     }
 
     /// How many wait.

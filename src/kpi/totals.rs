@@ -1,5 +1,7 @@
 //! The integer counts behind the KPIs.
 
+use serde::{Deserialize, Serialize};
+
 /// A count or an integer sum of a [`Totals`]. Each is owned by the KPI file that records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -104,10 +106,7 @@ impl Count {
     ];
 
     /// The place of this count in a [`Totals`].
-    #[expect(
-        clippy::as_conversions,
-        reason = "the discriminant of a fieldless enum"
-    )]
+    #[expect(clippy::as_conversions, reason = "the discriminant of a fieldless enum")]
     pub const fn index(self) -> usize {
         self as usize
     }
@@ -133,26 +132,18 @@ impl Measure {
     /// How many measures there are.
     pub const LENGTH: usize = 5;
     /// All measures, in the order of their numbers.
-    pub const ALL: [Self; Self::LENGTH] = [
-        Self::HandleTime,
-        Self::Wait,
-        Self::Csat,
-        Self::Ces,
-        Self::Episode,
-    ];
+    pub const ALL: [Self; Self::LENGTH] =
+        [Self::HandleTime, Self::Wait, Self::Csat, Self::Ces, Self::Episode];
 
     /// The place of its sum of squares in a [`Totals`].
-    #[expect(
-        clippy::as_conversions,
-        reason = "the discriminant of a fieldless enum"
-    )]
+    #[expect(clippy::as_conversions, reason = "the discriminant of a fieldless enum")]
     pub const fn index(self) -> usize {
         self as usize
     }
 }
 
 /// Integer counts and sums; a commutative group under [`Totals::add`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Counts and sums by [`Count::index`].
     pub counts: [i64; Count::LENGTH],
@@ -222,20 +213,10 @@ mod tests {
     fn taking_back_leaves_nothing() {
         let mut totals = Totals::default();
         totals.count(Count::HandleTime, 1);
-        totals.measure(
-            Count::HandleTimeMs,
-            Measure::HandleTime,
-            3_000_000_000_000,
-            1,
-        );
+        totals.measure(Count::HandleTimeMs, Measure::HandleTime, 3_000_000_000_000, 1);
         assert!(!totals.is_empty());
         totals.count(Count::HandleTime, -1);
-        totals.measure(
-            Count::HandleTimeMs,
-            Measure::HandleTime,
-            3_000_000_000_000,
-            -1,
-        );
+        totals.measure(Count::HandleTimeMs, Measure::HandleTime, 3_000_000_000_000, -1);
         assert!(totals.is_empty());
     }
 }
