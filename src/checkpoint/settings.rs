@@ -16,6 +16,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { dir: PathBuf::from("data"), interval: Duration::from_mins(1), keep: 3 }
+        Self {
+            dir: PathBuf::from("data"),
+            interval: Duration::from_mins(1),
+            keep: 3,
+        }
     }
 }

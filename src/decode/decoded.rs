@@ -74,6 +74,10 @@ impl Decoded {
 impl Item {
     /// A reject without its place.
     pub(super) fn reject(reason: Reason, detail: String, kind: Option<Kind>) -> Verdict {
-        Verdict::Reject(Reject { reason, detail, kind })
+        Verdict::Reject(Reject {
+            reason,
+            detail,
+            kind,
+        })
     }
 }

@@ -80,8 +80,12 @@ impl Booking {
 
     /// The route of an event's own dimensions; the caller holds a reference.
     pub(super) fn route_of(&mut self, dimensions: &(impl Dimensions + ?Sized)) -> RouteId {
-        let values: SmallVec<[Option<&str>; 8]> =
-            self.routes.dimensions().iter().map(|(_, at)| dimensions.value(*at)).collect();
+        let values: SmallVec<[Option<&str>; 8]> = self
+            .routes
+            .dimensions()
+            .iter()
+            .map(|(_, at)| dimensions.value(*at))
+            .collect();
         self.routes.acquire(&values)
     }
 
@@ -138,7 +142,10 @@ impl Booking {
             }
             Event::Survey(survey) => {
                 let body = self.survey_body(survey, route);
-                (self.joined_route(record.event_time, &body, ledger), Body::Survey(body))
+                (
+                    self.joined_route(record.event_time, &body, ledger),
+                    Body::Survey(body),
+                )
             }
         };
         Entry {
@@ -177,9 +184,16 @@ impl Booking {
     }
 
     fn survey_body(&self, survey: &Survey, own_route: RouteId) -> SurveyBody {
-        let lacks_dimensions = self.routes.route(own_route).values.iter().any(Option::is_none);
+        let lacks_dimensions = self
+            .routes
+            .route(own_route)
+            .values
+            .iter()
+            .any(Option::is_none);
         SurveyBody {
-            joins: survey.interaction.filter(|_| lacks_dimensions && !survey.record.excluded),
+            joins: survey
+                .interaction
+                .filter(|_| lacks_dimensions && !survey.record.excluded),
             own_route,
             csat_milli: survey.csat_milli,
             ces_milli: survey.ces_milli,
@@ -197,12 +211,15 @@ impl Booking {
         survey: &SurveyBody,
         ledger: &Ledger,
     ) -> RouteId {
-        let interaction = survey.joins.and_then(|id| ledger.get(id)).filter(|interaction| {
-            let after_ms = submitted.millis_since(interaction.event_time);
-            !interaction.excluded
-                && after_ms >= -self.rules.lateness_ms
-                && after_ms <= self.rules.join_ms
-        });
+        let interaction = survey
+            .joins
+            .and_then(|id| ledger.get(id))
+            .filter(|interaction| {
+                let after_ms = submitted.millis_since(interaction.event_time);
+                !interaction.excluded
+                    && after_ms >= -self.rules.lateness_ms
+                    && after_ms <= self.rules.join_ms
+            });
         let Some(interaction) = interaction else {
             self.routes.retain(survey.own_route);
             return survey.own_route;
@@ -255,9 +272,13 @@ impl Booking {
         if entry.excluded {
             return None;
         }
-        if let Some(delta) = self.panes.delta(entry.event_time, entry.route, &mut self.routes) {
+        if let Some(delta) = self
+            .panes
+            .delta(entry.event_time, entry.route, &mut self.routes)
+        {
             let target_ms = self.routes.route(entry.route).target_ms;
-            self.rules.record(&mut delta.totals, &entry.body, target_ms, sign);
+            self.rules
+                .record(&mut delta.totals, &entry.body, target_ms, sign);
             if let Some(handle_ms) = handled_ms(&entry.body) {
                 delta.handle_time(handle_ms, if sign > 0 { 1 } else { -1 });
             }
@@ -266,7 +287,13 @@ impl Booking {
             return None;
         };
         let chain = interaction.chain?;
-        let Self { chains, panes, routes, rules, .. } = self;
+        let Self {
+            chains,
+            panes,
+            routes,
+            rules,
+            ..
+        } = self;
         let mut effects = Booked::default();
         let contact = rules.contact(id, entry, interaction);
         let mut inserted = None;
@@ -292,10 +319,13 @@ impl Booking {
         let rules = &self.rules;
         let bounds_ms = &self.handle_time_bounds_ms;
         let routes = &mut self.routes;
-        let lifetime = self.pending_lifetimes.entry(entry.route).or_insert_with(|| {
-            routes.retain(entry.route);
-            Lifetime::default()
-        });
+        let lifetime = self
+            .pending_lifetimes
+            .entry(entry.route)
+            .or_insert_with(|| {
+                routes.retain(entry.route);
+                Lifetime::default()
+            });
         rules.record(&mut lifetime.totals, &entry.body, target_ms, 1);
         if let Some(handle_ms) = handled_ms(&entry.body) {
             lifetime.handle_time_buckets.resize(bounds_ms.len() + 1, 0);
@@ -320,7 +350,10 @@ impl Booking {
     /// Folds what has been gathered into windows, panes and counters.
     pub(super) fn fold(&mut self) {
         self.panes.fold(&mut self.routes);
-        #[expect(clippy::iter_over_hash_type, reason = "the sums do not depend on the order")]
+        #[expect(
+            clippy::iter_over_hash_type,
+            reason = "the sums do not depend on the order"
+        )]
         for (route, lifetime) in self.pending_lifetimes.drain() {
             let keys: SmallVec<[_; 8]> = self.routes.route(route).keys.iter().copied().collect();
             for id in keys {
@@ -441,11 +474,21 @@ enum What {
 
 impl Effects for Booked {
     fn first_contact(&mut self, moment: Timestamp, route: RouteId, first: FirstContact, sign: i64) {
-        self.0.push(Effect { moment, route, sign, what: What::First(first) });
+        self.0.push(Effect {
+            moment,
+            route,
+            sign,
+            what: What::First(first),
+        });
     }
 
     fn episode(&mut self, moment: Timestamp, route: RouteId, milliseconds: i64, sign: i64) {
-        self.0.push(Effect { moment, route, sign, what: What::Episode(milliseconds) });
+        self.0.push(Effect {
+            moment,
+            route,
+            sign,
+            what: What::Episode(milliseconds),
+        });
     }
 }
 

@@ -95,7 +95,12 @@ pub(super) struct ShardCapture {
 
 impl ShardCapture {
     pub(super) fn new(shards: usize, numbers: RouteNumbers) -> Self {
-        Self { numbers, written: vec![false; shards], next: 0, done: Vec::new() }
+        Self {
+            numbers,
+            written: vec![false; shards],
+            next: 0,
+            done: Vec::new(),
+        }
     }
 
     /// Whether `shard` must be written before it may change.

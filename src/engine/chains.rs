@@ -110,7 +110,9 @@ impl Chains {
             horizon_ms,
             memory_ms,
             max_contacts,
-            shards: (0..SHARDS).map(|_| HashMap::with_hasher(IdentityState)).collect(),
+            shards: (0..SHARDS)
+                .map(|_| HashMap::with_hasher(IdentityState))
+                .collect(),
             contacts: 0,
             expiry: BTreeMap::new(),
             bucket_ms: (memory_ms / 512).max(1),
@@ -173,7 +175,9 @@ impl Chains {
         let horizon_ms = self.horizon_ms;
         let shard = self.shard(chain_id.0);
         let chain = shard.get_mut(&chain_id.0)?;
-        let at = chain.binary_search_by_key(&(event_time, tie, id), Contact::order).ok()?;
+        let at = chain
+            .binary_search_by_key(&(event_time, tie, id), Contact::order)
+            .ok()?;
         let route = chain[at].route;
         remove_at(chain, at, horizon_ms, effects);
         if chain.is_empty() {
@@ -288,8 +292,10 @@ impl Chains {
 
 /// The chains ordered by id, routes by their canonical numbers.
 fn encoded(shard: &Shard, numbers: &RouteNumbers) -> Vec<u8> {
-    let mut chains: Vec<(u128, Vec<Contact>)> =
-        shard.iter().map(|(id, chain)| (*id, chain.to_vec())).collect();
+    let mut chains: Vec<(u128, Vec<Contact>)> = shard
+        .iter()
+        .map(|(id, chain)| (*id, chain.to_vec()))
+        .collect();
     chains.sort_unstable_by_key(|chain| chain.0);
     for contact in chains.iter_mut().flat_map(|chain| chain.1.iter_mut()) {
         contact.route = number_of(numbers, contact.route);
@@ -307,9 +313,14 @@ fn first_at(chain: &[Contact], at: usize, horizon_ms: i64) -> Option<FirstContac
     if !contact.first {
         return None;
     }
-    let repeat_delay_ms =
-        chain.get(at + 1).map(|next| gap_ms(contact, next)).filter(|delay| *delay <= horizon_ms);
-    Some(FirstContact { failed: contact.failed, repeat_delay_ms })
+    let repeat_delay_ms = chain
+        .get(at + 1)
+        .map(|next| gap_ms(contact, next))
+        .filter(|delay| *delay <= horizon_ms);
+    Some(FirstContact {
+        failed: contact.failed,
+        repeat_delay_ms,
+    })
 }
 
 fn emit_first(
@@ -328,7 +339,10 @@ fn emit_first(
 fn emit_episode(chain: &[Contact], last: usize, sign: i64, effects: &mut impl Effects) {
     let contact = &chain[last];
     if contact.resolved {
-        let took_ms = contact.event_time.millis_since(contact.episode_start).max(0);
+        let took_ms = contact
+            .event_time
+            .millis_since(contact.episode_start)
+            .max(0);
         effects.episode(contact.event_time, contact.route, took_ms, sign);
     }
 }

@@ -47,7 +47,11 @@ impl Item {
     }
 
     /// The amount of anything but a sum of squares.
-    #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "made from an i64")]
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "made from an i64"
+    )]
     pub(super) fn amount(self) -> i64 {
         self.amount as i64
     }
@@ -174,7 +178,11 @@ fn unzigzag(amount: u128) -> i128 {
     (amount >> 1).cast_signed() ^ -((amount & 1).cast_signed())
 }
 
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "seven bits at a time")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "seven bits at a time"
+)]
 fn write_unsigned(bytes: &mut Vec<u8>, mut amount: u128) {
     while amount >= 0x80 {
         bytes.push((amount as u8 & 0x7f) | 0x80);

@@ -29,14 +29,22 @@ impl Hasher for Identity {
         }
     }
 
-    #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the low half")]
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "the low half"
+    )]
     fn write_u128(&mut self, key: u128) {
         self.0 = key as u64;
     }
 }
 
 /// The shard of a key among `shards`, from its high bits: the table inside a shard uses the low.
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the high bits")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "the high bits"
+)]
 pub(super) fn shard_of(key: u128, shards: usize) -> usize {
     (key >> 96) as usize % shards
 }

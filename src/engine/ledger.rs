@@ -150,7 +150,9 @@ impl Ledger {
     /// The version rule, applied here and nowhere else: the greatest version time counts; with
     /// equal ones an equal record is a duplicate and of changed ones the later in the stream wins.
     pub(super) fn judge(&mut self, record: &Record, order: u64) -> Version {
-        let Some(known) = self.get(record.id) else { return Version::First };
+        let Some(known) = self.get(record.id) else {
+            return Version::First;
+        };
         match record.version_time.cmp(&known.version_time) {
             std::cmp::Ordering::Greater => Version::Newer,
             std::cmp::Ordering::Less => Version::Duplicate,
@@ -181,14 +183,21 @@ impl Ledger {
     }
 
     fn schedule(&mut self, id: IdHash, entry: &Entry) {
-        let bucket = self.expires_at(entry).as_millis().div_euclid(self.bucket_ms);
+        let bucket = self
+            .expires_at(entry)
+            .as_millis()
+            .div_euclid(self.bucket_ms);
         self.expiry.entry(bucket).or_default().push(id.0);
     }
 
     fn link(&mut self, survey: IdHash, interaction: Option<IdHash>) {
         if let Some(interaction) = interaction {
             let at = shard_of(interaction.0, SHARDS);
-            self.shards[at].joins.entry(interaction.0).or_default().push(survey.0);
+            self.shards[at]
+                .joins
+                .entry(interaction.0)
+                .or_default()
+                .push(survey.0);
         }
     }
 
@@ -218,9 +227,9 @@ impl Ledger {
     /// can still be corrected.
     fn expires_at(&self, entry: &Entry) -> Timestamp {
         let memory_ms = match &entry.body {
-            Body::Interaction(_) => {
-                self.lateness_ms.saturating_add(self.lateness_ms.max(self.join_ms))
-            }
+            Body::Interaction(_) => self
+                .lateness_ms
+                .saturating_add(self.lateness_ms.max(self.join_ms)),
             Body::Survey(survey) if survey.joins.is_some() => self.lateness_ms.saturating_mul(3),
             Body::Survey(_) => self.lateness_ms.saturating_mul(2),
         };
@@ -244,7 +253,12 @@ impl Ledger {
 
     fn forget(&mut self, id: IdHash, bucket: i64, over: bool, forgotten: &mut impl FnMut(Entry)) {
         let Some(entry) = self.get(id) else { return };
-        if self.expires_at(entry).as_millis().div_euclid(self.bucket_ms) != bucket {
+        if self
+            .expires_at(entry)
+            .as_millis()
+            .div_euclid(self.bucket_ms)
+            != bucket
+        {
             return;
         }
         if let Some(entry) = self.shard_mut(id).entries.remove(&id.0) {
@@ -317,7 +331,9 @@ impl Ledger {
             self.schedule(id, &entry);
             self.link(id, joined_interaction(&entry));
             self.entries += 1;
-            self.shards[shard_of(id.0, SHARDS)].entries.insert(id.0, entry);
+            self.shards[shard_of(id.0, SHARDS)]
+                .entries
+                .insert(id.0, entry);
         }
         Ok(())
     }
@@ -326,8 +342,11 @@ impl Ledger {
 impl Shard {
     /// The entries ordered by id, routes by their canonical numbers.
     fn encoded(&self, numbers: &RouteNumbers) -> Vec<u8> {
-        let mut entries: Vec<(u128, Entry)> =
-            self.entries.iter().map(|(id, entry)| (*id, entry.clone())).collect();
+        let mut entries: Vec<(u128, Entry)> = self
+            .entries
+            .iter()
+            .map(|(id, entry)| (*id, entry.clone()))
+            .collect();
         entries.sort_unstable_by_key(|entry| entry.0);
         for (_, entry) in &mut entries {
             entry.route = number_of(numbers, entry.route);

@@ -83,8 +83,11 @@ impl Engine {
     pub fn new(settings: Arc<Settings>, policy: WaitingPolicy) -> Self {
         let horizon_ms = millis_of(settings.kpis.fcr.horizon);
         let lateness_ms = millis_of(settings.allowed_lateness);
-        let geometries: Vec<WindowGeometry> =
-            settings.windows.iter().map(|spec| WindowGeometry::new(spec, horizon_ms)).collect();
+        let geometries: Vec<WindowGeometry> = settings
+            .windows
+            .iter()
+            .map(|spec| WindowGeometry::new(spec, horizon_ms))
+            .collect();
         Self {
             ledger: Ledger::new(
                 lateness_ms,
@@ -154,7 +157,8 @@ impl Engine {
             return Outcome::Rejected(Reason::Future);
         }
         if event_time >= self.now {
-            self.waiting.push(event, self.order, self.booking.values_of(dimensions));
+            self.waiting
+                .push(event, self.order, self.booking.values_of(dimensions));
             return Outcome::Waiting;
         }
         let lateness_ms = millis_of(self.settings.allowed_lateness);
@@ -185,13 +189,15 @@ impl Engine {
     /// Lets an accepted event into state. The caller's reference to `route` is passed on.
     fn enter(&mut self, event: &Event, order: u64, route: routes::RouteId) -> Outcome {
         let record = event.record();
-        if self.stream_time.is_some_and(|stream_time| record.event_time < stream_time) {
+        if self
+            .stream_time
+            .is_some_and(|stream_time| record.event_time < stream_time)
+        {
             self.accounting.late += 1;
         }
-        self.earliest_event = Some(
-            self.earliest_event
-                .map_or(record.event_time, |earliest| earliest.min(record.event_time)),
-        );
+        self.earliest_event = Some(self.earliest_event.map_or(record.event_time, |earliest| {
+            earliest.min(record.event_time)
+        }));
         let outcome = match self.ledger.judge(record, order) {
             Version::Duplicate => {
                 self.booking.release(route);
@@ -218,7 +224,9 @@ impl Engine {
     fn apply(&mut self, event: &Event, order: u64, route: routes::RouteId) {
         let id = event.record().id;
         let counted = self.ledger.get(id).is_some_and(|known| known.counted);
-        let mut entry = self.booking.entry(event, order, route, counted, &self.ledger);
+        let mut entry = self
+            .booking
+            .entry(event, order, route, counted, &self.ledger);
         if let Some(known) = self.ledger.get(id) {
             self.booking.give(id, known, -1);
         }
@@ -244,13 +252,17 @@ impl Engine {
     }
 
     fn move_stream(&mut self, event_time: Timestamp) {
-        if self.stream_time.is_some_and(|stream_time| stream_time >= event_time) {
+        if self
+            .stream_time
+            .is_some_and(|stream_time| stream_time >= event_time)
+        {
             self.expire_over_limit();
             return;
         }
         self.stream_time = Some(event_time);
         let booking = &mut self.booking;
-        self.ledger.expire(event_time, |entry| booking.forget(&entry));
+        self.ledger
+            .expire(event_time, |entry| booking.forget(&entry));
         self.booking.expire(event_time);
     }
 
@@ -258,7 +270,8 @@ impl Engine {
         if self.ledger.len() > self.settings.max_entries {
             let stream_time = self.stream_time.unwrap_or(Timestamp::MIN);
             let booking = &mut self.booking;
-            self.ledger.expire(stream_time, |entry| booking.forget(&entry));
+            self.ledger
+                .expire(stream_time, |entry| booking.forget(&entry));
         }
     }
 }

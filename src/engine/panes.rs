@@ -126,14 +126,19 @@ impl Panes {
         if moment < self.bound {
             return None;
         }
-        let moment = if self.exact_moments { moment } else { moment.floor_to(self.pane_ms) };
+        let moment = if self.exact_moments {
+            moment
+        } else {
+            moment.floor_to(self.pane_ms)
+        };
         let at = match self.pending_index.get(&(moment, route)) {
             Some(at) => *at,
             None => {
                 routes.retain(route);
                 let delta = self.spare.pop().unwrap_or_default();
                 self.pending.push((moment, route, delta));
-                self.pending_index.insert((moment, route), self.pending.len() - 1);
+                self.pending_index
+                    .insert((moment, route), self.pending.len() - 1);
                 self.pending.len() - 1
             }
         };
@@ -222,7 +227,11 @@ impl Panes {
     fn earliest(&self, at: Timestamp) -> Timestamp {
         let earliest_of = |window: &Window| {
             let ranges = window.geometry.ranges(at);
-            ranges.window.from.min(ranges.mature.from).min(ranges.followed.from)
+            ranges
+                .window
+                .from
+                .min(ranges.mature.from)
+                .min(ranges.followed.from)
         };
         self.windows.iter().map(earliest_of).min().unwrap_or(at)
     }
@@ -266,7 +275,12 @@ impl Panes {
 impl Panes {
     /// Starts a capture of the rows as they are; everything gathered must have been folded.
     pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
-        let lengths = self.panes.iter().rev().map(|(pane, bytes)| (*pane, bytes.len())).collect();
+        let lengths = self
+            .panes
+            .iter()
+            .rev()
+            .map(|(pane, bytes)| (*pane, bytes.len()))
+            .collect();
         self.capture = Some(PaneCapture { numbers, lengths });
     }
 
@@ -276,8 +290,12 @@ impl Panes {
         let mut run: Vec<(i64, Vec<u8>)> = Vec::new();
         let mut size = 0;
         while size < SECTION_BYTES {
-            let Some((pane, length)) = capture.lengths.pop() else { break };
-            let Some(bytes) = self.panes.get(&pane) else { continue };
+            let Some((pane, length)) = capture.lengths.pop() else {
+                break;
+            };
+            let Some(bytes) = self.panes.get(&pane) else {
+                continue;
+            };
             let rows = canonical_rows(&bytes[..length.min(bytes.len())], &capture.numbers);
             size += rows.len();
             run.push((pane, rows));
@@ -361,8 +379,14 @@ fn minus(left: Range, right: Range) -> [Range; 2] {
     if right.is_empty() || left.is_empty() {
         return [left, Range::EMPTY];
     }
-    let head = Range { from: left.from, to: left.to.min(right.from) };
-    let tail = Range { from: left.from.max(right.to), to: left.to };
+    let head = Range {
+        from: left.from,
+        to: left.to.min(right.from),
+    };
+    let tail = Range {
+        from: left.from.max(right.to),
+        to: left.to,
+    };
     [head, tail]
 }
 
@@ -415,7 +439,10 @@ impl Window {
         let main = if exact_moments && self.geometry.delay_ms > 0 {
             ranges.window
         } else {
-            Range { from: ranges.window.from, to: Timestamp::MAX }
+            Range {
+                from: ranges.window.from,
+                to: Timestamp::MAX,
+            }
         };
         let mut targets = vec![main, ranges.mature];
         if self.has_survival {

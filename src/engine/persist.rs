@@ -54,19 +54,31 @@ impl Engine {
         self.ledger.begin_capture(Arc::clone(&numbers));
         self.booking.chains.begin_capture(Arc::clone(&numbers));
         self.booking.panes.begin_capture(numbers);
-        Section { kind: SectionKind::Head, bytes: encode(&head) }
+        Section {
+            kind: SectionKind::Head,
+            bytes: encode(&head),
+        }
     }
 
     /// The next section of the capture; `None` once all have been handed out.
     pub fn next_section(&mut self) -> Option<Section> {
         if let Some(bytes) = self.ledger.capture_next() {
-            return Some(Section { kind: SectionKind::Ledger, bytes });
+            return Some(Section {
+                kind: SectionKind::Ledger,
+                bytes,
+            });
         }
         if let Some(bytes) = self.booking.chains.capture_next() {
-            return Some(Section { kind: SectionKind::Chains, bytes });
+            return Some(Section {
+                kind: SectionKind::Chains,
+                bytes,
+            });
         }
         let bytes = self.booking.panes.capture_next()?;
-        Some(Section { kind: SectionKind::Panes, bytes })
+        Some(Section {
+            kind: SectionKind::Panes,
+            bytes,
+        })
     }
 
     /// The engine whose state the sections hold. `settings` must be those it was captured with.
@@ -80,7 +92,9 @@ impl Engine {
     ) -> Result<Self, RestoreError> {
         let mut engine = Self::new(settings, policy);
         let mut sections = sections.into_iter();
-        let first = sections.next().filter(|section| section.kind == SectionKind::Head);
+        let first = sections
+            .next()
+            .filter(|section| section.kind == SectionKind::Head);
         let head = first.ok_or(RestoreError::NoHead)?;
         let routes = engine.take_head(decode(SectionKind::Head, &head.bytes)?)?;
         let mut shards = 0;
@@ -98,18 +112,25 @@ impl Engine {
                     shards += 1;
                     let booking = &mut engine.booking;
                     let table = &mut booking.routes;
-                    booking.chains.restore(&section.bytes, |route| adopt(table, routes, route))?;
+                    booking
+                        .chains
+                        .restore(&section.bytes, |route| adopt(table, routes, route))?;
                 }
                 SectionKind::Panes => {
                     let booking = &mut engine.booking;
                     let table = &mut booking.routes;
-                    booking.panes.restore(&section.bytes, |route| adopt(table, routes, route))?;
+                    booking
+                        .panes
+                        .restore(&section.bytes, |route| adopt(table, routes, route))?;
                 }
             }
         }
         let expected = super::ledger::SHARDS + super::chains::SHARDS;
         if shards != expected {
-            return Err(RestoreError::Shards { found: shards, expected });
+            return Err(RestoreError::Shards {
+                found: shards,
+                expected,
+            });
         }
         for route in 0..routes {
             engine.booking.routes.release(RouteId(route));
@@ -126,13 +147,17 @@ impl Engine {
         self.order = head.order;
         self.accounting = head.accounting;
         self.ledger.set_evicted_until(head.ledger_evicted_until);
-        self.booking.chains.set_evicted_until(head.chains_evicted_until);
+        self.booking
+            .chains
+            .set_evicted_until(head.chains_evicted_until);
         self.booking.panes.set_bound(head.bound);
         for waiting in head.waiting {
             self.waiting.restore(waiting);
         }
         let routes = self.booking.routes.restore(head.routes);
-        routes.ok_or(RestoreError::Dangling { kind: SectionKind::Head })
+        routes.ok_or(RestoreError::Dangling {
+            kind: SectionKind::Head,
+        })
     }
 
     /// Counters start again at 0: what they counted before cannot be continued, since part of the

@@ -29,14 +29,20 @@ pub(super) struct RouteId(pub(super) u32);
 pub(super) struct KeyId(pub(super) u32);
 
 impl RouteId {
-    #[expect(clippy::as_conversions, reason = "u32 to usize never loses on supported targets")]
+    #[expect(
+        clippy::as_conversions,
+        reason = "u32 to usize never loses on supported targets"
+    )]
     fn at(self) -> usize {
         self.0 as usize
     }
 }
 
 impl KeyId {
-    #[expect(clippy::as_conversions, reason = "u32 to usize never loses on supported targets")]
+    #[expect(
+        clippy::as_conversions,
+        reason = "u32 to usize never loses on supported targets"
+    )]
     pub(super) fn at(self) -> usize {
         self.0 as usize
     }
@@ -218,8 +224,9 @@ impl Routes {
     }
 
     fn make_route(&mut self, values: &[Option<&str>], hash: u64) -> RouteId {
-        let keys: Box<[KeyId]> =
-            (0..self.breakdowns.len()).map(|breakdown| self.key_for(breakdown, values)).collect();
+        let keys: Box<[KeyId]> = (0..self.breakdowns.len())
+            .map(|breakdown| self.key_for(breakdown, values))
+            .collect();
         self.insert_route(values, keys, hash)
     }
 
@@ -243,13 +250,17 @@ impl Routes {
             RouteId(u32::try_from(self.routes.len() - 1).unwrap_or(u32::MAX))
         };
         let (routes, hasher) = (&self.routes, &self.hasher);
-        self.index.insert_unique(hash, id, |id| hash_of(hasher, &routes[id.at()].values));
+        self.index
+            .insert_unique(hash, id, |id| hash_of(hasher, &routes[id.at()].values));
         id
     }
 
     fn target_ms(&self, values: &[Option<&str>]) -> u64 {
         for (matches, target_ms) in &self.targets {
-            if matches.iter().all(|(at, value)| values[*at].unwrap_or(UNKNOWN) == value) {
+            if matches
+                .iter()
+                .all(|(at, value)| values[*at].unwrap_or(UNKNOWN) == value)
+            {
                 return *target_ms;
             }
         }
@@ -305,8 +316,11 @@ impl Routes {
         if let Some(id) = self.breakdowns[breakdown].overflow_key {
             return id;
         }
-        let values =
-            self.breakdowns[breakdown].dimensions.iter().map(|_| Arc::from(OVERFLOW)).collect();
+        let values = self.breakdowns[breakdown]
+            .dimensions
+            .iter()
+            .map(|_| Arc::from(OVERFLOW))
+            .collect();
         let id = self.make_key(breakdown, values, true);
         self.breakdowns[breakdown].overflow_key = Some(id);
         id
@@ -344,8 +358,9 @@ impl Routes {
             let Some(key) = &mut self.keys[at] else {
                 continue;
             };
-            let outlived =
-                key.empty_since.is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms);
+            let outlived = key
+                .empty_since
+                .is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms);
             if !outlived || key.permanent {
                 continue;
             }
@@ -360,7 +375,9 @@ impl Routes {
     /// Whether the key has been empty for its time to live and should not be shown.
     pub(super) fn is_outlived(&self, key: &Key, now: Timestamp) -> bool {
         !key.permanent
-            && key.empty_since.is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms)
+            && key
+                .empty_since
+                .is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms)
     }
 
     /// All routes and keys in canonical order, and the canonical number of each route.
@@ -369,7 +386,9 @@ impl Routes {
         let mut keys = Vec::new();
         for (number, breakdown) in (0_u32..).zip(&self.breakdowns) {
             for id in breakdown.keys.values() {
-                let Some(key) = &self.keys[id.at()] else { continue };
+                let Some(key) = &self.keys[id.at()] else {
+                    continue;
+                };
                 key_places[id.at()] = u32::try_from(keys.len()).unwrap_or(u32::MAX);
                 keys.push(CapturedKey {
                     breakdown: number,
@@ -380,19 +399,32 @@ impl Routes {
                 });
             }
         }
-        let mut in_use: Vec<(&Route, usize)> =
-            self.routes.iter().zip(0..).filter(|(route, _)| route.references > 0).collect();
+        let mut in_use: Vec<(&Route, usize)> = self
+            .routes
+            .iter()
+            .zip(0..)
+            .filter(|(route, _)| route.references > 0)
+            .collect();
         in_use.sort_unstable_by(|left, right| left.0.values.cmp(&right.0.values));
         let mut numbers = vec![u32::MAX; self.routes.len()];
         let mut routes = Vec::with_capacity(in_use.len());
         for (number, (route, at)) in (0_u32..).zip(in_use) {
             numbers[at] = number;
-            let values =
-                route.values.iter().map(|value| value.as_ref().map(|value| value.to_string()));
+            let values = route
+                .values
+                .iter()
+                .map(|value| value.as_ref().map(|value| value.to_string()));
             let places = route.keys.iter().map(|key| key_places[key.at()]);
             routes.push((values.collect(), places.collect()));
         }
-        (CapturedRoutes { keys, routes, overflowed: self.overflowed() }, numbers)
+        (
+            CapturedRoutes {
+                keys,
+                routes,
+                overflowed: self.overflowed(),
+            },
+            numbers,
+        )
     }
 
     /// Rebuilds captured routes and keys in an empty table, each route with one reference that the
@@ -405,8 +437,11 @@ impl Routes {
             if self.breakdowns.get(breakdown)?.dimensions.len() != key.values.len() {
                 return None;
             }
-            let values: Arc<[Arc<str>]> =
-                key.values.iter().map(|value| Arc::from(value.as_str())).collect();
+            let values: Arc<[Arc<str>]> = key
+                .values
+                .iter()
+                .map(|value| Arc::from(value.as_str()))
+                .collect();
             let id = match self.breakdowns[breakdown].keys.get(&values) {
                 Some(id) => *id,
                 None => self.make_key(breakdown, values, key.overflow),
@@ -505,7 +540,10 @@ impl Routes {
 
     /// Records booked under `__overflow__`, by breakdown.
     pub(super) fn overflowed(&self) -> Vec<u64> {
-        self.breakdowns.iter().map(|breakdown| breakdown.overflowed).collect()
+        self.breakdowns
+            .iter()
+            .map(|breakdown| breakdown.overflowed)
+            .collect()
     }
 }
 

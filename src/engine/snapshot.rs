@@ -23,7 +23,13 @@ impl Engine {
         let breakdowns = (0..self.settings.breakdowns.len())
             .map(|breakdown| self.breakdown_view(breakdown, at))
             .collect();
-        View { at: Some(at), kpis, windows, breakdowns, stats: self.stats() }
+        View {
+            at: Some(at),
+            kpis,
+            windows,
+            breakdowns,
+            stats: self.stats(),
+        }
     }
 
     /// A view before anything was accepted: no instant and no rows.
@@ -41,7 +47,12 @@ impl Engine {
     /// first accepted event. Where a replay without `--at` evaluates.
     pub fn replay_instant(&self) -> Option<Timestamp> {
         let stream_time = self.stream_time?;
-        let pane_ms = self.geometries.iter().map(|geometry| geometry.pane_ms).min().unwrap_or(1);
+        let pane_ms = self
+            .geometries
+            .iter()
+            .map(|geometry| geometry.pane_ms)
+            .min()
+            .unwrap_or(1);
         Some(stream_time.floor_to(pane_ms).plus_millis(pane_ms))
     }
 
@@ -101,7 +112,11 @@ impl Engine {
             let id = KeyId(u32::try_from(number).unwrap_or(u32::MAX));
             let is_live = booking.panes.is_live(id);
             if let Some(key) = booking.routes.key_mut(id) {
-                key.empty_since = if is_live { None } else { key.empty_since.or(Some(at)) };
+                key.empty_since = if is_live {
+                    None
+                } else {
+                    key.empty_since.or(Some(at))
+                };
             }
         }
         booking.routes.drop_outlived(at);
@@ -109,7 +124,11 @@ impl Engine {
 
     fn breakdown_view(&self, breakdown: usize, at: Timestamp) -> BreakdownView {
         let dimensions = &self.settings.breakdowns[breakdown];
-        let handle_time = self.settings.kpis.handle_time_breakdowns.contains(dimensions);
+        let handle_time = self
+            .settings
+            .kpis
+            .handle_time_breakdowns
+            .contains(dimensions);
         let routes = &self.booking.routes;
         let keys = routes
             .keys_of(breakdown)
@@ -117,7 +136,11 @@ impl Engine {
             .filter(|(_, key)| !routes.is_outlived(key, at))
             .map(|(id, key)| self.key_view(id, key, handle_time))
             .collect();
-        let label = if dimensions.is_empty() { "overall".to_owned() } else { dimensions.join(",") };
+        let label = if dimensions.is_empty() {
+            "overall".to_owned()
+        } else {
+            dimensions.join(",")
+        };
         BreakdownView {
             label: Arc::from(label.as_str()),
             dimensions: Arc::from(dimensions.as_slice()),
@@ -134,7 +157,11 @@ impl Engine {
                     totals: cell.totals.clone(),
                     mature: cell.mature,
                     survival: cell.survival.as_deref().cloned(),
-                    quantiles: if handle_time { cell.buckets.quantiles() } else { None },
+                    quantiles: if handle_time {
+                        cell.buckets.quantiles()
+                    } else {
+                        None
+                    },
                 },
             })
             .collect();

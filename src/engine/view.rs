@@ -89,9 +89,16 @@ impl Lifetime {
         self.contacts_first += other.contacts_first;
         self.contacts_retracted += other.contacts_retracted;
         self.contacts_unidentified += other.contacts_unidentified;
-        let buckets = self.handle_time_buckets.len().max(other.handle_time_buckets.len());
+        let buckets = self
+            .handle_time_buckets
+            .len()
+            .max(other.handle_time_buckets.len());
         self.handle_time_buckets.resize(buckets, 0);
-        for (mine, theirs) in self.handle_time_buckets.iter_mut().zip(&other.handle_time_buckets) {
+        for (mine, theirs) in self
+            .handle_time_buckets
+            .iter_mut()
+            .zip(&other.handle_time_buckets)
+        {
             *mine += theirs;
         }
     }
@@ -146,6 +153,11 @@ impl View {
         let breakdown_view = self.breakdowns.get(breakdown)?;
         let cell = breakdown_view.keys.get(key)?.cells.get(window)?;
         let window_view = self.windows.get(window)?;
-        cell.reading(kpi, breakdown_view.handle_time, window_view.length_ms, &self.kpis)
+        cell.reading(
+            kpi,
+            breakdown_view.handle_time,
+            window_view.length_ms,
+            &self.kpis,
+        )
     }
 }

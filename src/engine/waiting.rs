@@ -28,7 +28,11 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(policy: WaitingPolicy) -> Self {
-        Self { policy, events: BTreeMap::new(), counted: 0 }
+        Self {
+            policy,
+            events: BTreeMap::new(),
+            counted: 0,
+        }
     }
 
     pub(super) fn push(&mut self, event: &Event, order: u64, values: Vec<Option<Box<str>>>) {
@@ -36,7 +40,14 @@ impl Waiting {
             WaitingPolicy::CountOnly => self.counted += 1,
             WaitingPolicy::Keep => {
                 let key = (event.record().event_time, order);
-                self.events.insert(key, WaitingEvent { event: event.clone(), order, values });
+                self.events.insert(
+                    key,
+                    WaitingEvent {
+                        event: event.clone(),
+                        order,
+                        values,
+                    },
+                );
             }
         }
     }
@@ -54,7 +65,8 @@ impl Waiting {
 
     /// Puts a captured event back.
     pub(super) fn restore(&mut self, event: WaitingEvent) {
-        self.events.insert((event.event.record().event_time, event.order), event);
+        self.events
+            .insert((event.event.record().event_time, event.order), event);
     }
 
     /// How many wait.

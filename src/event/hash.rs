@@ -51,7 +51,11 @@ impl IdHash {
     }
 
     /// The low half, where 64 bits do.
-    #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the low half")]
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "the low half"
+    )]
     pub const fn low(self) -> u64 {
         self.0 as u64
     }

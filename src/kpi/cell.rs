@@ -36,31 +36,46 @@ impl Cell {
         match kpi {
             Kpi::Fcr => Some(ratio(first_contact::so_far(totals))),
             Kpi::FcrMature => (!by_flag).then(|| ratio(self.mature.shares())),
-            Kpi::FcrCorrected => (!by_flag && window_ms > horizon_ms)
-                .then(|| self.survival.as_ref().map_or_else(Reading::default, Survival::reading)),
+            Kpi::FcrCorrected => (!by_flag && window_ms > horizon_ms).then(|| {
+                self.survival
+                    .as_ref()
+                    .map_or_else(Reading::default, Survival::reading)
+            }),
             Kpi::FcrSurvey => Some(ratio(resolution::by_customer(totals))),
             Kpi::Resolution => Some(ratio(resolution::by_agent(totals))),
-            Kpi::Aht => {
-                Some(mean(totals, Count::HandleTime, Count::HandleTimeMs, Measure::HandleTime))
-            }
+            Kpi::Aht => Some(mean(
+                totals,
+                Count::HandleTime,
+                Count::HandleTimeMs,
+                Measure::HandleTime,
+            )),
             Kpi::HandleTime => has_quantiles.then(|| Reading {
                 samples: totals.samples(Count::HandleTime),
                 quantiles: self.quantiles,
                 ..Reading::default()
             }),
-            Kpi::Asa => Some(mean(totals, Count::Answered, Count::AnsweredWaitMs, Measure::Wait)),
-            Kpi::ServiceLevel => {
-                Some(ratio(service_level::shares(totals, settings.service_level_formula)))
-            }
+            Kpi::Asa => Some(mean(
+                totals,
+                Count::Answered,
+                Count::AnsweredWaitMs,
+                Measure::Wait,
+            )),
+            Kpi::ServiceLevel => Some(ratio(service_level::shares(
+                totals,
+                settings.service_level_formula,
+            ))),
             Kpi::Abandonment => Some(ratio(abandonment::shares(totals))),
             Kpi::Transfer => Some(ratio(transfer::shares(totals))),
             Kpi::Csat => Some(ratio(csat::shares(totals))),
             Kpi::CsatScore => Some(mean(totals, Count::Csat, Count::CsatMilli, Measure::Csat)),
             Kpi::Ces => Some(mean(totals, Count::Ces, Count::CesMilli, Measure::Ces)),
             Kpi::Nps => Some(nps::reading(totals)),
-            Kpi::TimeToResolution => {
-                Some(mean(totals, Count::Episodes, Count::EpisodesMs, Measure::Episode))
-            }
+            Kpi::TimeToResolution => Some(mean(
+                totals,
+                Count::Episodes,
+                Count::EpisodesMs,
+                Measure::Episode,
+            )),
         }
     }
 }
@@ -74,7 +89,10 @@ pub(crate) struct Shares {
 
 /// The reading of a ratio with its Wilson interval.
 fn ratio(shares: Shares) -> Reading {
-    let Shares { numerator, denominator } = shares;
+    let Shares {
+        numerator,
+        denominator,
+    } = shares;
     let interval = wilson(numerator, denominator);
     Reading {
         value: (denominator > 0).then(|| float(numerator) / float(denominator)),

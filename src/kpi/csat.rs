@@ -9,11 +9,19 @@ pub(crate) fn record(totals: &mut Totals, score_milli: i32, satisfied_from_milli
     if score_milli >= satisfied_from_milli {
         totals.count(Count::CsatSatisfied, sign);
     }
-    totals.measure(Count::CsatMilli, Measure::Csat, i64::from(score_milli), sign);
+    totals.measure(
+        Count::CsatMilli,
+        Measure::Csat,
+        i64::from(score_milli),
+        sign,
+    );
 }
 
 pub(super) fn shares(totals: &Totals) -> Shares {
-    Shares { numerator: totals.get(Count::CsatSatisfied), denominator: totals.get(Count::Csat) }
+    Shares {
+        numerator: totals.get(Count::CsatSatisfied),
+        denominator: totals.get(Count::Csat),
+    }
 }
 
 #[cfg(test)]
@@ -27,7 +35,13 @@ mod tests {
         for answer in 0..107 {
             record(&mut totals, if answer < 74 { 4000 } else { 3999 }, 4000, 1);
         }
-        assert_eq!(shares(&totals), Shares { numerator: 74, denominator: 107 });
+        assert_eq!(
+            shares(&totals),
+            Shares {
+                numerator: 74,
+                denominator: 107
+            }
+        );
         let percent: f64 = 100.0 * 74.0 / 107.0;
         assert!((percent - 69.16).abs() < 0.005);
     }

@@ -8,7 +8,10 @@ use super::{Count, Totals};
 /// resolved. Under `fcr.method = "flag"`: resolved and not transferred / handled inbound with
 /// `resolved` known.
 pub(super) fn so_far(totals: &Totals) -> Shares {
-    Shares { numerator: totals.get(Count::FcrResolved), denominator: totals.get(Count::FcrFirst) }
+    Shares {
+        numerator: totals.get(Count::FcrResolved),
+        denominator: totals.get(Count::FcrFirst),
+    }
 }
 
 /// First contacts of a mature cohort: booked in `[T' - W, T')` with T' one horizon ago, so that all
@@ -23,6 +26,9 @@ pub struct MatureTotals {
 
 impl MatureTotals {
     pub(super) fn shares(self) -> Shares {
-        Shares { numerator: self.resolved, denominator: self.first }
+        Shares {
+            numerator: self.resolved,
+            denominator: self.first,
+        }
     }
 }

@@ -38,7 +38,11 @@ pub fn bucket_of(value_ms: u64) -> u16 {
 }
 
 /// The middle of a bucket in milliseconds; the value itself where a bucket holds only one.
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "within half a bucket")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::as_conversions,
+    reason = "within half a bucket"
+)]
 pub fn value_of_bucket(bucket: u16) -> f64 {
     let bucket = u64::from(bucket);
     if bucket < 2 * HALF_STEPS {
@@ -133,7 +137,10 @@ mod tests {
             #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "test")]
             let exact = value as f64;
             let middle = value_of_bucket(bucket_of(value));
-            assert!((middle - exact).abs() <= exact * 0.004, "{value} reads {middle}");
+            assert!(
+                (middle - exact).abs() <= exact * 0.004,
+                "{value} reads {middle}"
+            );
             value += value / 89 + 1;
         }
     }

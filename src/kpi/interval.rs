@@ -4,13 +4,21 @@
 const Z: f64 = 1.959_963_984_540_054;
 
 /// A count as a float. Exact up to 2^53, which no window reaches.
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "documented bound")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::as_conversions,
+    reason = "documented bound"
+)]
 pub(crate) fn float(count: i64) -> f64 {
     count as f64
 }
 
 /// A wide sum as a float, rounded once.
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "rounds once, at the end")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::as_conversions,
+    reason = "rounds once, at the end"
+)]
 fn wide(sum: i128) -> f64 {
     sum as f64
 }
@@ -35,7 +43,10 @@ pub fn wilson(numerator: i64, denominator: i64) -> Option<(f64, f64)> {
     let centre = p + z2 / (2.0 * n);
     let half = Z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).max(0.0).sqrt();
     let scale = 1.0 + z2 / n;
-    Some((((centre - half) / scale).clamp(0.0, 1.0), ((centre + half) / scale).clamp(0.0, 1.0)))
+    Some((
+        ((centre - half) / scale).clamp(0.0, 1.0),
+        ((centre + half) / scale).clamp(0.0, 1.0),
+    ))
 }
 
 /// Normal interval of a mean: mean -+ z s / sqrt(n), with the sample deviation (n - 1); `None`
@@ -80,7 +91,10 @@ mod tests {
     use super::*;
 
     fn close(left: f64, right: f64, tolerance: f64) {
-        assert!((left - right).abs() < tolerance, "{left} is not near {right}");
+        assert!(
+            (left - right).abs() < tolerance,
+            "{left} is not near {right}"
+        );
     }
 
     /// Vectors of the contract, section 2, and of Wilson's interval at the edge.
@@ -113,7 +127,11 @@ mod tests {
         assert_eq!(normal_mean(1, 5000, 25_000_000), None);
         let (lower, upper) = normal_mean(2, 3000, 1_000_000 + 4_000_000).unwrap();
         close((lower + upper) / 2.0, 1.5, 1e-12);
-        close((upper - lower) / 2.0, Z * 0.5_f64.sqrt() / 2.0_f64.sqrt(), 1e-12);
+        close(
+            (upper - lower) / 2.0,
+            Z * 0.5_f64.sqrt() / 2.0_f64.sqrt(),
+            1e-12,
+        );
     }
 
     #[test]

@@ -25,7 +25,10 @@ pub(crate) fn record_customer(totals: &mut Totals, resolved: Option<bool>, sign:
 
 /// Handled with `resolved` true / handled with `resolved` known.
 pub(super) fn by_agent(totals: &Totals) -> Shares {
-    Shares { numerator: totals.get(Count::Resolved), denominator: totals.get(Count::Resolution) }
+    Shares {
+        numerator: totals.get(Count::Resolved),
+        denominator: totals.get(Count::Resolution),
+    }
 }
 
 /// Surveys with `resolved` true / surveys with `resolved`.

@@ -13,7 +13,11 @@ pub(crate) fn record(
     sign: i64,
 ) {
     if wait_ms.is_some_and(|wait_ms| wait_ms <= target_ms) {
-        let count = if abandoned { Count::AbandonedInTarget } else { Count::AnsweredInTarget };
+        let count = if abandoned {
+            Count::AbandonedInTarget
+        } else {
+            Count::AnsweredInTarget
+        };
         totals.count(count, sign);
     }
 }
@@ -37,7 +41,10 @@ pub(crate) fn shares(totals: &Totals, formula: ServiceLevelFormula) -> Shares {
         }
         ServiceLevelFormula::ShortPositive => (in_target + short, answered + abandoned),
     };
-    Shares { numerator, denominator }
+    Shares {
+        numerator,
+        denominator,
+    }
 }
 
 #[cfg(test)]
@@ -56,10 +63,17 @@ mod tests {
         totals.counts[Count::AbandonedShort.index()] = 10;
         let expected = [81.90, 83.02, 86.00, 81.13, 82.69, 82.08];
         for (formula, percent) in ServiceLevelFormula::ALL.into_iter().zip(expected) {
-            let Shares { numerator, denominator } = shares(&totals, formula);
+            let Shares {
+                numerator,
+                denominator,
+            } = shares(&totals, formula);
             let value = 100.0 * super::super::interval::float(numerator)
                 / super::super::interval::float(denominator);
-            assert!((value - percent).abs() < 0.005, "{} is {value}", formula.name());
+            assert!(
+                (value - percent).abs() < 0.005,
+                "{} is {value}",
+                formula.name()
+            );
         }
     }
 }

@@ -106,7 +106,10 @@ impl Count {
     ];
 
     /// The place of this count in a [`Totals`].
-    #[expect(clippy::as_conversions, reason = "the discriminant of a fieldless enum")]
+    #[expect(
+        clippy::as_conversions,
+        reason = "the discriminant of a fieldless enum"
+    )]
     pub const fn index(self) -> usize {
         self as usize
     }
@@ -132,11 +135,19 @@ impl Measure {
     /// How many measures there are.
     pub const LENGTH: usize = 5;
     /// All measures, in the order of their numbers.
-    pub const ALL: [Self; Self::LENGTH] =
-        [Self::HandleTime, Self::Wait, Self::Csat, Self::Ces, Self::Episode];
+    pub const ALL: [Self; Self::LENGTH] = [
+        Self::HandleTime,
+        Self::Wait,
+        Self::Csat,
+        Self::Ces,
+        Self::Episode,
+    ];
 
     /// The place of its sum of squares in a [`Totals`].
-    #[expect(clippy::as_conversions, reason = "the discriminant of a fieldless enum")]
+    #[expect(
+        clippy::as_conversions,
+        reason = "the discriminant of a fieldless enum"
+    )]
     pub const fn index(self) -> usize {
         self as usize
     }
@@ -213,10 +224,20 @@ mod tests {
     fn taking_back_leaves_nothing() {
         let mut totals = Totals::default();
         totals.count(Count::HandleTime, 1);
-        totals.measure(Count::HandleTimeMs, Measure::HandleTime, 3_000_000_000_000, 1);
+        totals.measure(
+            Count::HandleTimeMs,
+            Measure::HandleTime,
+            3_000_000_000_000,
+            1,
+        );
         assert!(!totals.is_empty());
         totals.count(Count::HandleTime, -1);
-        totals.measure(Count::HandleTimeMs, Measure::HandleTime, 3_000_000_000_000, -1);
+        totals.measure(
+            Count::HandleTimeMs,
+            Measure::HandleTime,
+            3_000_000_000_000,
+            -1,
+        );
         assert!(totals.is_empty());
     }
 }

@@ -12,5 +12,8 @@ pub(crate) fn record(totals: &mut Totals, transferred: bool, sign: i64) {
 }
 
 pub(super) fn shares(totals: &Totals) -> Shares {
-    Shares { numerator: totals.get(Count::Transferred), denominator: totals.get(Count::Handled) }
+    Shares {
+        numerator: totals.get(Count::Transferred),
+        denominator: totals.get(Count::Handled),
+    }
 }

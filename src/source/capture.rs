@@ -95,13 +95,19 @@ impl Capture {
         stored_at: Timestamp,
     ) -> Result<Self, CaptureError> {
         let consumed = Arc::new(AtomicU64::new(0));
-        let open = |source| CaptureError::Open { path: path.to_owned(), source };
+        let open = |source| CaptureError::Open {
+            path: path.to_owned(),
+            source,
+        };
         let raw: Box<dyn Read> = if path == Path::new("-") {
             Box::new(io::stdin().lock())
         } else {
             Box::new(File::open(path).map_err(open)?)
         };
-        let counted = Counted { inner: raw, consumed: Arc::clone(&consumed) };
+        let counted = Counted {
+            inner: raw,
+            consumed: Arc::clone(&consumed),
+        };
         let mut reader =
             decompressed(BufReader::with_capacity(BUFFER_BYTES, counted)).map_err(open)?;
         let shape = first_shape(&mut reader, max_message_bytes).map_err(open)?;
@@ -165,14 +171,20 @@ impl Capture {
     }
 
     fn failed(&self, source: io::Error) -> CaptureError {
-        CaptureError::Read { path: self.path.clone(), message: self.sequence, source }
+        CaptureError::Read {
+            path: self.path.clone(),
+            message: self.sequence,
+            source,
+        }
     }
 }
 
 /// Looks at the start of the content: short enough for one message, an array, or lines.
 fn first_shape(reader: &mut Box<dyn BufRead>, max_message_bytes: usize) -> io::Result<Shape> {
     let mut head = Vec::new();
-    let limit = u64::try_from(max_message_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let limit = u64::try_from(max_message_bytes)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
     reader.by_ref().take(limit).read_to_end(&mut head)?;
     if head.len() <= max_message_bytes {
         return Ok(Shape::Whole(Bytes::from(head)));
@@ -180,7 +192,11 @@ fn first_shape(reader: &mut Box<dyn BufRead>, max_message_bytes: usize) -> io::R
     let is_array = is_long_array(&head);
     let rest = std::mem::replace(reader, Box::new(io::empty()));
     *reader = Box::new(io::Cursor::new(head).chain(rest));
-    Ok(if is_array { Shape::Elements(Elements::default()) } else { Shape::Lines })
+    Ok(if is_array {
+        Shape::Elements(Elements::default())
+    } else {
+        Shape::Lines
+    })
 }
 
 /// An array that is not closed on its first line: the content is one large array, not lines.
@@ -191,7 +207,10 @@ fn is_long_array(head: &[u8]) -> bool {
     if head[start] != b'[' {
         return false;
     }
-    let line = head[start..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = head[start..]
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
     !line.trim_ascii_end().ends_with(b"]")
 }
 
@@ -290,7 +309,8 @@ struct Counted {
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.consumed.fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
+        self.consumed
+            .fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -324,7 +344,10 @@ mod tests {
         while let Some(envelope) = capture.next_message().unwrap() {
             messages.push(String::from_utf8_lossy(&envelope.payload).into_owned());
         }
-        assert_eq!(capture.next_sequence(), u64::try_from(messages.len()).unwrap());
+        assert_eq!(
+            capture.next_sequence(),
+            u64::try_from(messages.len()).unwrap()
+        );
         messages
     }
 
@@ -335,7 +358,10 @@ mod tests {
 
     #[test]
     fn a_long_file_is_read_by_lines() {
-        assert_eq!(messages(b"{\"a\":1}\n\n{\"b\":2}", 8), ["{\"a\":1}\n", "\n", "{\"b\":2}"]);
+        assert_eq!(
+            messages(b"{\"a\":1}\n\n{\"b\":2}", 8),
+            ["{\"a\":1}\n", "\n", "{\"b\":2}"]
+        );
     }
 
     #[test]
@@ -349,7 +375,11 @@ mod tests {
         let content = b"[\n {\"a\": [1,2], \"t\": \"},]\\\"\"},\n {\"b\": NaN},\n 7\n]\n";
         assert_eq!(
             messages(content, 12),
-            ["{\"a\": [1,2], \"t\": \"},]\\\"\"}".get(..13).unwrap(), "{\"b\": NaN}", "7"]
+            [
+                "{\"a\": [1,2], \"t\": \"},]\\\"\"}".get(..13).unwrap(),
+                "{\"b\": NaN}",
+                "7"
+            ]
         );
     }
 

@@ -14,7 +14,10 @@ pub struct Range {
 
 impl Range {
     /// Covers nothing.
-    pub const EMPTY: Self = Self { from: Timestamp::MIN, to: Timestamp::MIN };
+    pub const EMPTY: Self = Self {
+        from: Timestamp::MIN,
+        to: Timestamp::MIN,
+    };
 
     /// Whether `moment` is covered.
     pub fn contains(self, moment: Timestamp) -> bool {
@@ -77,12 +80,25 @@ impl WindowGeometry {
     pub fn ranges(&self, at: Timestamp) -> Ranges {
         let end = at.plus_millis(-self.delay_ms);
         let floor = end.floor_to(self.pane_ms);
-        let ceiling = if floor == end { end } else { floor.plus_millis(self.pane_ms) };
+        let ceiling = if floor == end {
+            end
+        } else {
+            floor.plus_millis(self.pane_ms)
+        };
         let matured = end.plus_millis(-self.horizon_ms).floor_to(self.pane_ms);
         Ranges {
-            window: Range { from: ceiling.plus_millis(-self.length_ms), to: end },
-            mature: Range { from: matured.plus_millis(-self.length_ms), to: matured },
-            followed: Range { from: floor.plus_millis(-self.length_ms), to: floor },
+            window: Range {
+                from: ceiling.plus_millis(-self.length_ms),
+                to: end,
+            },
+            mature: Range {
+                from: matured.plus_millis(-self.length_ms),
+                to: matured,
+            },
+            followed: Range {
+                from: floor.plus_millis(-self.length_ms),
+                to: floor,
+            },
         }
     }
 
@@ -95,15 +111,22 @@ impl WindowGeometry {
         let age = i64::try_from(age).unwrap_or(i64::MAX);
         let whole_panes =
             age.div_euclid(self.pane_ms) + i64::from(age.rem_euclid(self.pane_ms) > 0);
-        let to = ranges.followed.to.plus_millis(-whole_panes.saturating_mul(self.pane_ms));
-        Range { from: ranges.followed.from.min(to), to }
+        let to = ranges
+            .followed
+            .to
+            .plus_millis(-whole_panes.saturating_mul(self.pane_ms));
+        Range {
+            from: ranges.followed.from.min(to),
+            to,
+        }
     }
 }
 
 /// The longest pane that all panes are multiples of; one second when there is no window.
 pub fn common_pane_ms(windows: &[WindowGeometry]) -> i64 {
-    let common =
-        windows.iter().fold(0, |common, window| greatest_common_divisor(common, window.pane_ms));
+    let common = windows.iter().fold(0, |common, window| {
+        greatest_common_divisor(common, window.pane_ms)
+    });
     if common > 0 { common } else { 1000 }
 }
 
@@ -119,7 +142,12 @@ mod tests {
     use super::*;
 
     fn window() -> WindowGeometry {
-        WindowGeometry { length_ms: 60, pane_ms: 10, delay_ms: 0, horizon_ms: 28 }
+        WindowGeometry {
+            length_ms: 60,
+            pane_ms: 10,
+            delay_ms: 0,
+            horizon_ms: 28,
+        }
     }
 
     fn at(millis: i64) -> Timestamp {
@@ -134,7 +162,10 @@ mod tests {
 
     #[test]
     fn a_delay_moves_every_range() {
-        let delayed = WindowGeometry { delay_ms: 7, ..window() };
+        let delayed = WindowGeometry {
+            delay_ms: 7,
+            ..window()
+        };
         assert_eq!(delayed.ranges(at(107)), window().ranges(at(100)));
     }
 
@@ -149,8 +180,10 @@ mod tests {
 
     #[test]
     fn common_pane_divides_all() {
-        let panes =
-            [5_000, 60_000, 1_440_000].map(|pane_ms| WindowGeometry { pane_ms, ..window() });
+        let panes = [5_000, 60_000, 1_440_000].map(|pane_ms| WindowGeometry {
+            pane_ms,
+            ..window()
+        });
         assert_eq!(common_pane_ms(&panes), 5_000);
     }
 }
