@@ -2,4 +2,7 @@
 #[path = "../reference/mod.rs"]
 mod reference;
 
+mod properties;
+mod reference_decode;
+mod reference_formulas;
 mod reference_selftest;

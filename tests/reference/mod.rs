@@ -8,12 +8,15 @@
 //! - A key has rows when a record that counts lies in any window, or a first contact in any mature cohort.
 pub(crate) mod chains;
 pub(crate) mod evaluate;
+pub(crate) mod events;
+pub(crate) mod generate;
 pub(crate) mod hash;
 pub(crate) mod json;
 pub(crate) mod kpis;
 pub(crate) mod ledger;
 pub(crate) mod message;
 pub(crate) mod output;
+pub(crate) mod rearrange;
 pub(crate) mod record;
 pub(crate) mod setup;
 pub(crate) mod stats;
