@@ -162,7 +162,7 @@ impl Booking {
 
     fn interaction_body(&self, interaction: &Interaction) -> InteractionBody {
         let inbound = interaction.direction == Direction::Inbound;
-        let is_contact = inbound && !interaction.abandoned && !self.rules.by_flag;
+        let is_contact = inbound && !interaction.abandoned;
         let issue = match self.rules.match_on {
             FcrMatch::CustomerAndIssue => interaction.issue,
             FcrMatch::Customer => None,
@@ -305,7 +305,7 @@ impl Booking {
             unchained = chains.remove(chain, order, &mut effects);
         }
         for effect in effects.0 {
-            effect.book(panes, routes, rules.horizon_ms);
+            effect.book(panes, routes, rules);
         }
         if let Some(route) = unchained {
             routes.release(route);
@@ -333,7 +333,7 @@ impl Booking {
             lifetime.handle_time_buckets[bucket] += 1;
         }
         if let Body::Interaction(interaction) = &entry.body {
-            let is_contact = interaction.inbound && !interaction.abandoned && !rules.by_flag;
+            let is_contact = interaction.inbound && !interaction.abandoned;
             lifetime.contacts_unidentified += u64::from(is_contact && interaction.chain.is_none());
         }
         let Some(inserted) = inserted else { return };
@@ -493,12 +493,15 @@ impl Effects for Booked {
 }
 
 impl Effect {
-    fn book(&self, panes: &mut Panes, routes: &mut Routes, horizon_ms: i64) {
+    fn book(&self, panes: &mut Panes, routes: &mut Routes, rules: &Rules) {
+        if rules.by_flag && matches!(self.what, What::First(_)) {
+            return;
+        }
         let Some(delta) = panes.delta(self.moment, self.route, routes) else {
             return;
         };
         match self.what {
-            What::First(first) => book_first(delta, first, self.sign, horizon_ms),
+            What::First(first) => book_first(delta, first, self.sign, rules.horizon_ms),
             What::Episode(milliseconds) => {
                 kpi::record_time_to_resolution(&mut delta.totals, milliseconds, self.sign);
             }

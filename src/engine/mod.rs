@@ -179,7 +179,7 @@ impl Engine {
             return;
         }
         self.now = now;
-        while let Some(waiting) = self.waiting.pop_before(now) {
+        for waiting in self.waiting.take_before(now) {
             let values: Vec<Option<&str>> = waiting.values.iter().map(Option::as_deref).collect();
             let route = self.booking.acquire(&values);
             self.enter(&waiting.event, waiting.order, route);

@@ -31,7 +31,9 @@ pub(super) struct WindowCell {
 #[derive(Debug)]
 struct Window {
     geometry: WindowGeometry,
-    /// The window is longer than the horizon and the method has survival.
+    /// First contacts are told by repeat contacts: there is a mature cohort.
+    by_repeats: bool,
+    /// The same, and the window is longer than the horizon.
     has_survival: bool,
     main: Range,
     mature: Range,
@@ -87,13 +89,14 @@ impl Panes {
     pub(super) fn new(
         geometries: &[WindowGeometry],
         has_quantiles: Vec<bool>,
-        has_survival: bool,
+        by_repeats: bool,
     ) -> Self {
         let windows = geometries
             .iter()
             .map(|geometry| Window {
                 geometry: *geometry,
-                has_survival: has_survival && geometry.length_ms > geometry.horizon_ms,
+                by_repeats,
+                has_survival: by_repeats && geometry.length_ms > geometry.horizon_ms,
                 main: Range::EMPTY,
                 mature: Range::EMPTY,
                 followed: Range::EMPTY,
@@ -424,7 +427,10 @@ impl Window {
 
     /// The parts of the window with the ranges they cover now.
     fn parts(&self) -> SmallVec<[(Part, Range); 2]> {
-        let mut parts = smallvec![(Part::Main, self.main), (Part::Mature, self.mature)];
+        let mut parts = smallvec![(Part::Main, self.main)];
+        if self.by_repeats {
+            parts.push((Part::Mature, self.mature));
+        }
         if self.has_survival {
             parts.push((Part::Followed, self.followed));
             parts.extend((0..STEPS).map(|step| (Part::AtRisk(step), self.at_risk[step])));
@@ -444,7 +450,10 @@ impl Window {
                 to: Timestamp::MAX,
             }
         };
-        let mut targets = vec![main, ranges.mature];
+        let mut targets = vec![main];
+        if self.by_repeats {
+            targets.push(ranges.mature);
+        }
         if self.has_survival {
             targets.push(ranges.followed);
             for steps in 1..=28 {

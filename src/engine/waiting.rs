@@ -52,10 +52,16 @@ impl Waiting {
         }
     }
 
-    /// The earliest event before `now`.
-    pub(super) fn pop_before(&mut self, now: Timestamp) -> Option<WaitingEvent> {
-        let first = self.events.first_entry()?;
-        (first.key().0 < now).then(|| first.remove())
+    /// Takes out the events before `now`, in stream order.
+    pub(super) fn take_before(&mut self, now: Timestamp) -> Vec<WaitingEvent> {
+        if self.events.first_key_value().is_none_or(|(key, _)| key.0 >= now) {
+            return Vec::new();
+        }
+        let later = self.events.split_off(&(now, 0));
+        let mut passed: Vec<WaitingEvent> =
+            std::mem::replace(&mut self.events, later).into_values().collect();
+        passed.sort_unstable_by_key(|waiting| waiting.order);
+        passed
     }
 
     /// All kept events, for a capture.

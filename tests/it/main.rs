@@ -2,6 +2,8 @@
 #[path = "../reference/mod.rs"]
 mod reference;
 
+mod engine_equals_reference;
+mod engine_runs;
 mod properties;
 mod reference_decode;
 mod reference_formulas;
