@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod decode;
