@@ -15,5 +15,6 @@ pub mod nats;
 pub mod secret;
 pub mod sink;
 pub mod source;
+pub mod telemetry;
 pub mod time;
 pub mod window;
