@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod app;
 pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod decode;
@@ -15,5 +16,6 @@ pub mod nats;
 pub mod secret;
 pub mod sink;
 pub mod source;
+pub mod telemetry;
 pub mod time;
 pub mod window;
