@@ -358,6 +358,37 @@ mod tests {
     fn has_the_published_proportions() {
         let lines = lines(1, Settings::with_events(100_000));
         let bytes: usize = lines.iter().map(String::len).sum();
+        assert_share(bytes, lines.len() * 1000, 0.321, 0.002);
+
+        let distinct: HashSet<&String> = lines.iter().collect();
+        assert_share(lines.len() - distinct.len(), lines.len(), 0.005, 0.001);
+
+        let events = parsed(&lines);
+        let surveys = events.iter().filter(|event| kind(event) == "survey");
+        assert_share(surveys.count(), events.len(), 0.3, 0.005);
+
+        let mut queues: BTreeMap<&str, usize> = BTreeMap::new();
+        for event in &events {
+            *queues
+                .entry(event["queue"].as_str().unwrap_or("none"))
+                .or_default() += 1;
+        }
+        assert!(queues.len() >= 200, "{}", queues.len());
+        assert_share(queues["queue-001"], queues["queue-000"], 0.5, 0.03);
+    }
+
+    #[test]
+    fn one_line_in_a_thousand_is_no_event() {
+        let total = 200_000;
+        let workload = Workload::new(4, Settings::with_events(total));
+        let malformed = (0..total).filter(|index| workload.line(*index) == Line::Malformed);
+        let malformed: Vec<u64> = malformed.collect();
+        assert_share(malformed.len(), 200_000, 0.001, 0.0003);
+        for index in malformed {
+            let mut line = String::new();
+            workload.write_line(index, &mut line);
+            assert!(is_rejected(&line), "{line}");
+        }
     }
 
     /// Every way of breaking a line that the generator has, told apart by plain means.

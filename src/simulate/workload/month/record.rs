@@ -72,6 +72,10 @@ impl Dimensions {
 
 /// One version of an interaction.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the flags of the record as they stand in its JSON"
+)]
 pub(super) struct Contact {
     number: u32,
     chain: Chain,
