@@ -1,6 +1,7 @@
 //! cxpulse: live customer-experience KPIs from NATS events.
 
 pub mod alert;
+pub mod app;
 pub mod checkpoint;
 pub mod config;
 pub mod dead_letter;
