@@ -14,6 +14,7 @@ pub mod http;
 pub mod kpi;
 pub mod nats;
 pub mod secret;
+pub mod simulate;
 pub mod sink;
 pub mod source;
 pub mod telemetry;
