@@ -2,7 +2,15 @@
 //! `scripts/fetch-tools` brings the servers; a test whose server is missing is skipped by name.
 
 mod source;
+mod expected;
+mod main_job;
+mod rejects;
 mod support_works;
+mod traffic;
+
+#[path = "../reference/mod.rs"]
+#[expect(dead_code, reason = "the tests without servers use all of it")]
+mod reference;
 
 #[path = "../support"]
 mod support {
@@ -12,7 +20,9 @@ mod support {
     pub(crate) mod broker;
     pub(crate) mod http;
     pub(crate) mod nats_raw;
+    pub(crate) mod page;
     pub(crate) mod process;
     pub(crate) mod prometheus;
+    pub(crate) mod service;
     pub(crate) mod tools;
 }

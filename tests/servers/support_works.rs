@@ -96,10 +96,10 @@ fn prometheus_scrapes_itself_and_answers_queries() {
     let folder = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
     let target = Prometheus::start(&binary, folder.path(), "127.0.0.1:1", "");
+    let prometheus = Prometheus::start(&binary, other.path(), target.address(), "");
     process::wait_until("failed scrape", Duration::from_secs(20), || {
         target.target_health().0 == "down"
     });
-    let prometheus = Prometheus::start(&binary, other.path(), target.address(), "");
     process::wait_until("scrape", Duration::from_secs(20), || {
         prometheus.target_health().0 == "up"
     });

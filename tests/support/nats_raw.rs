@@ -1,6 +1,7 @@
 //! A small blocking NATS client on a plain TCP connection, so that tests publish and look by a
 //! client that shares no code with the one cxpulse uses.
 
+use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -345,14 +346,14 @@ impl RawNats {
     }
 
     /// Publishes to a stream and waits for all acknowledgements; gives the last stream sequence.
-    pub(crate) fn publish_acknowledged<'a>(
+    pub(crate) fn publish_acknowledged(
         &mut self,
-        messages: impl IntoIterator<Item = &'a Publish>,
+        messages: impl IntoIterator<Item = impl Borrow<Publish>>,
     ) -> io::Result<u64> {
         let mut waiting = 0;
         let mut last = 0;
         for message in messages {
-            self.send_request(message)?;
+            self.send_request(message.borrow())?;
             waiting += 1;
             if waiting == UNACKNOWLEDGED {
                 self.writer.flush()?;
