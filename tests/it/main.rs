@@ -5,4 +5,5 @@ mod reference;
 mod properties;
 mod reference_decode;
 mod reference_formulas;
+mod reference_python;
 mod reference_selftest;
