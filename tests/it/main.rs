@@ -7,4 +7,5 @@ mod engine_runs;
 mod properties;
 mod reference_decode;
 mod reference_formulas;
+mod reference_python;
 mod reference_selftest;
