@@ -19,12 +19,14 @@ pub(super) fn read(root: &mut Section, report: &mut Report) -> Settings {
         }
     }
     let intervals = section.read(report, "intervals", default.intervals).value;
+    let partials = section.read(report, "partials", default.partials).value;
     let max_series = section.read(report, "max_series", default.max_series);
     max_series.must(max_series.value > 0, report, "must be above 0", "");
     section.finish(report);
     Settings {
         kpis: kpis.value,
         intervals,
+        partials,
         max_series: max_series.value,
     }
 }
