@@ -1,0 +1,4 @@
+//! Tests of the library through its public face, without servers.
+
+mod export;
+mod http;
