@@ -9,3 +9,7 @@ mod reference_decode;
 mod reference_formulas;
 mod reference_python;
 mod reference_selftest;
+//! Tests of the library through its public face, without servers.
+
+mod export;
+mod http;
