@@ -101,10 +101,13 @@ fn read_limits(http: &mut Section, report: &mut Report) -> Limits {
     readers.must(readers.value > 0, report, "must be above 0", "");
     let timeout = section.read(report, "header_timeout", default.header_timeout);
     timeout.must(!timeout.value.is_zero(), report, "must be above 0", "");
+    let write = section.read(report, "write_timeout", default.write_timeout);
+    write.must(!write.value.is_zero(), report, "must be above 0", "");
     section.finish(report);
     Limits {
         max_connections: connections.value,
         max_stream_clients: readers.value,
         header_timeout: timeout.value,
+        write_timeout: write.value,
     }
 }
