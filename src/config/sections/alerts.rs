@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::alert::{Rule, Settings};
+use crate::alert::{Condition, Rule, Settings, template};
 use crate::kpi::{FcrMethod, Kpi, QUANTILES};
 
 use super::super::advice::{Judge, Watched};
@@ -13,14 +13,11 @@ use super::super::suggestion::nearest;
 use super::super::tree::Value;
 use super::breakdown::{self, show_set};
 use super::condition::{self, Draft};
+use super::dimension::{self, Known};
 use super::window::{Length, Windows};
-use super::{annotation, burn, dimension};
 
-/// Fewest samples unless configured.
-const MIN_SAMPLES: u64 = 30;
-
-/// Value of the `severity` label unless configured.
-const SEVERITY: &str = "warning";
+/// The window whose value stands for a burn-rate alert that names none.
+const BURN_WINDOW: Duration = Duration::from_hours(1);
 
 /// Shortest interval of evaluation.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
@@ -62,7 +59,7 @@ pub(super) fn read(
         "rules are evaluated this often: \"15s\"",
     );
     let max_behind = section.read(report, "max_behind", default.max_behind);
-    max_behind.must(!max_behind.value.is_zero(), report, "must be above 0", "");
+    max_behind.not_zero(report, "the default is \"30s\"");
     section.finish(report);
     let mut around = Around {
         windows,
@@ -101,54 +98,46 @@ fn read_rule(mut section: Section, report: &mut Report, around: &mut Around<'_>)
     let draft = condition::read(&mut section, report, watched_kpi);
     let window = read_window(&mut section, report, draft.as_ref());
     let breakdown = read_breakdown(&mut section, report, around.sets);
-    let only = read_where(&mut section, report, &breakdown.value);
-    let hold = section.read(report, "for", Duration::ZERO).value;
-    let keep_firing = section
-        .read(report, "keep_firing_for", Duration::ZERO)
-        .value;
+    let only = read_where(&mut section, report, &breakdown.value, around.judge.known);
     let clear = read_clear(&mut section, report, draft.as_ref());
-    let min_samples = read_min_samples(&mut section, report);
     let confident = read_confident(&mut section, report, watched_kpi, draft.as_ref());
-    let whole_window = window
+    let length = window
         .as_ref()
         .map_or(Duration::ZERO, |window| window.value.duration);
-    let insufficient_for = section.read(report, "insufficient_for", whole_window).value;
-    let severity = section.read(report, "severity", SEVERITY.to_owned()).value;
-    let labels = read_labels(&mut section, report, &breakdown.value);
-    let annotations = read_annotations(&mut section, report, &breakdown.value);
+    // The condition is put in below; everything else is a default to read over.
+    let default = Rule::new("", watched_kpi, "", length, Condition::Below(0.0));
+    let min_samples = read_min_samples(&mut section, report, default.min_samples);
+    let rule = Rule {
+        quantile_permille,
+        only,
+        clear,
+        confident,
+        min_samples: min_samples.value,
+        hold: section.read(report, "for", default.hold).value,
+        keep_firing: section
+            .read(report, "keep_firing_for", default.keep_firing)
+            .value,
+        insufficient_for: section.read(report, "insufficient_for", length).value,
+        severity: section.read(report, "severity", default.severity).value,
+        labels: read_labels(&mut section, report, &breakdown.value),
+        annotations: read_annotations(&mut section, report, &breakdown.value),
+        breakdown: breakdown.value.clone(),
+        ..default
+    };
     section.finish(report);
 
     let (name, kpi, draft, window) = (name?, kpi?, draft?, window?);
     check_existence(&kpi, &window, &breakdown, &draft, around.judge, report);
-    around.judge.advise(
-        &Watched {
-            kpi: &kpi,
-            window: &window,
-            draft: &draft,
-            min_samples: &min_samples,
-            confident,
-        },
-        report,
-    );
-    let (window, baseline) = needed_windows(&window, &draft, around.windows, report);
-    Some(Rule {
-        name,
-        kpi: kpi.value,
-        quantile_permille,
-        window,
-        breakdown: breakdown.value,
-        only,
-        condition: draft.finish(baseline),
-        hold,
-        keep_firing,
-        clear,
-        min_samples: min_samples.value,
+    let watched = Watched {
+        kpi: &kpi,
+        window: &window,
+        draft: &draft,
+        min_samples: &min_samples,
         confident,
-        insufficient_for,
-        severity,
-        labels,
-        annotations,
-    })
+    };
+    around.judge.advise(&watched, report);
+    let rule = Rule { name, ..rule };
+    Some(with_windows(rule, &window, &draft, around.windows, report))
 }
 
 /// The name ends the NATS subject of the alert, so it has the form of one.
@@ -203,15 +192,19 @@ fn read_window(
     report: &mut Report,
     draft: Option<&Draft>,
 ) -> Option<Given<Length>> {
-    let implied = match draft {
-        Some(Draft::NoData(silence)) => Some(silence.value.clone()),
-        Some(Draft::Burn(_)) => Some(Length::of(burn::USUAL)),
-        Some(Draft::Threshold { .. } | Draft::Change { .. }) | None => None,
+    let (length, at) = match draft {
+        Some(Draft::NoData(silence)) => (silence.value.clone(), &silence.at),
+        Some(Draft::Burn(objective)) => (Length::of(BURN_WINDOW), &objective.at),
+        Some(Draft::Threshold { .. } | Draft::Change { .. }) | None => {
+            return section.required(report, "window", "window = \"1h\"");
+        }
     };
-    match implied {
-        Some(length) => Some(section.read(report, "window", length)),
-        None => section.required(report, "window", "window = \"1h\""),
+    let mut window = section.read(report, "window", length);
+    if !window.at.origin.is_given() {
+        // What is wrong with an implied window is wrong with the condition.
+        window.at = at.clone();
     }
+    Some(window)
 }
 
 fn read_breakdown(
@@ -246,6 +239,7 @@ fn read_where(
     section: &mut Section,
     report: &mut Report,
     breakdown: &[String],
+    known: &Known,
 ) -> BTreeMap<String, Vec<String>> {
     let mut only = BTreeMap::new();
     let mut section = section.child(report, "where");
@@ -281,6 +275,9 @@ fn read_where(
             "no value is allowed",
             "leave it out",
         );
+        for value in &values.value {
+            known.advise(&name, value, &values.at, report);
+        }
         only.insert(name, values.value);
     }
     only
@@ -333,14 +330,10 @@ fn read_clear(section: &mut Section, report: &mut Report, draft: Option<&Draft>)
     fits.map(|clear| clear.value)
 }
 
-fn read_min_samples(section: &mut Section, report: &mut Report) -> Given<u64> {
-    let min_samples = section.read(report, "min_samples", MIN_SAMPLES);
-    min_samples.must(
-        min_samples.value > 0,
-        report,
-        "must be above 0",
-        "without samples there is no value; use no_data_for for silence",
-    );
+fn read_min_samples(section: &mut Section, report: &mut Report, default: u64) -> Given<u64> {
+    let min_samples = section.read(report, "min_samples", default);
+    let hint = "without samples there is no value; use no_data_for for silence";
+    min_samples.not_zero(report, hint);
     min_samples
 }
 
@@ -419,8 +412,12 @@ fn read_annotations(
                 "letters, digits and underscores, not beginning with a digit",
             );
         }
-        if let Some((message, hint)) = annotation::fault(&text.value, breakdown) {
-            report.problem(&text.at, message, hint);
+        if let Err(error) = template::check(&text.value, breakdown) {
+            report.problem(
+                &text.at,
+                error.to_string(),
+                "placeholders are written {{ value }} or {{ value | round(2) }}",
+            );
         }
         annotations.insert(name, text.value);
     }
@@ -486,39 +483,32 @@ fn check_existence(
     }
 }
 
-/// Makes sure that the windows of a rule are kept; gives the names of window and baseline.
-fn needed_windows(
+/// Puts window and condition into a rule and makes sure that every window it looks at is kept.
+fn with_windows(
+    rule: Rule,
     window: &Given<Length>,
     draft: &Draft,
     windows: &mut Windows,
     report: &mut Report,
-) -> (String, String) {
-    let watched = windows.need(&window.value, None, &window.at, report);
+) -> Rule {
+    let watched = windows.watched(window, report);
     let mut baseline_name = String::new();
-    match draft {
-        Draft::Threshold { .. } => {}
-        Draft::Change { baseline, .. } => {
-            baseline.must(
-                baseline.value.duration > window.value.duration,
-                report,
-                "is not longer than the window",
-                "the baseline is the longer window less the short one: \"7d\"",
-            );
-            let delay = Some(watched.delay);
-            baseline_name = windows
-                .need(&baseline.value, delay, &baseline.at, report)
-                .name;
-        }
-        Draft::Burn(objective) => {
-            for length in burn::windows() {
-                let delay = Some(watched.delay);
-                windows.need(&Length::of(length), delay, &objective.at, report);
-            }
-        }
-        Draft::NoData(silence) => {
-            let delay = Some(watched.delay);
-            windows.need(&silence.value, delay, &silence.at, report);
-        }
+    if let Draft::Change { baseline, .. } = draft {
+        baseline.must(
+            baseline.value.duration > window.value.duration,
+            report,
+            "is not longer than the window",
+            "the baseline is the longer window less the short one: \"7d\"",
+        );
+        baseline_name = windows.baseline(baseline, &watched, report).name;
     }
-    (watched.name, baseline_name)
+    let rule = Rule {
+        condition: draft.finish(baseline_name),
+        window: watched.name.clone(),
+        ..rule
+    };
+    for length in rule.derived_windows() {
+        windows.derived(length, &watched, draft.at(), report);
+    }
+    rule
 }

@@ -12,7 +12,8 @@ use super::super::duration::format_duration;
 use super::super::report::{Given, Report};
 use super::super::section::Section;
 use super::super::setting::Setting;
-use super::{breakdown, dimension};
+use super::breakdown;
+use super::dimension::{self, Known};
 
 /// The definitions, and the scales for decoding.
 pub(super) struct Kpis {
@@ -31,13 +32,14 @@ pub(super) fn read(
     root: &mut Section,
     report: &mut Report,
     sets: &Given<Vec<Vec<String>>>,
+    known: &Known,
 ) -> Kpis {
     let default = Settings::default();
     let scales = decode::Settings::default();
     let mut section = root.child(report, "kpis");
     let short_abandon = section.read(report, "short_abandon", default.short_abandon);
     let survey_join_within = section.read(report, "survey_join_within", default.survey_join_within);
-    let service_level = read_service_level(&mut section, report);
+    let service_level = read_service_level(&mut section, report, known);
     let (csat_scale, satisfied_from) = read_csat(&mut section, report, scales.csat_scale_milli);
     let (ces_scale, ces_polarity) = read_ces(&mut section, report, scales.ces_scale_milli);
     let fcr = read_fcr(&mut section, report);
@@ -67,7 +69,7 @@ struct ServiceLevel {
     rules: Vec<ServiceLevelRule>,
 }
 
-fn read_service_level(kpis: &mut Section, report: &mut Report) -> ServiceLevel {
+fn read_service_level(kpis: &mut Section, report: &mut Report, known: &Known) -> ServiceLevel {
     let default = Settings::default();
     let mut section = kpis.child(report, "service_level");
     let formulas = ServiceLevelFormula::ALL.map(|formula| (formula.name(), formula));
@@ -77,7 +79,7 @@ fn read_service_level(kpis: &mut Section, report: &mut Report) -> ServiceLevel {
     let mut rules: Vec<ServiceLevelRule> = Vec::new();
     for rule in section.children(report, "where").unwrap_or_default() {
         let at = rule.at();
-        let Some(rule) = read_rule(rule, report) else {
+        let Some(rule) = read_rule(rule, report, known) else {
             continue;
         };
         if rules.iter().any(|earlier| earlier.matches == rule.matches) {
@@ -98,16 +100,11 @@ fn read_service_level(kpis: &mut Section, report: &mut Report) -> ServiceLevel {
 }
 
 fn check_target(target: &Given<Duration>, report: &mut Report) {
-    target.must(
-        !target.value.is_zero(),
-        report,
-        "must be above 0",
-        "target = \"20s\"",
-    );
+    target.not_zero(report, "target = \"20s\"");
 }
 
 /// `target` and one key per dimension.
-fn read_rule(mut section: Section, report: &mut Report) -> Option<ServiceLevelRule> {
+fn read_rule(mut section: Section, report: &mut Report, known: &Known) -> Option<ServiceLevelRule> {
     const FORM: &str = "channel = \"email\", target = \"4h\"";
     let target = section.required::<Duration>(report, "target", FORM);
     let mut matches = BTreeMap::new();
@@ -115,6 +112,7 @@ fn read_rule(mut section: Section, report: &mut Report) -> Option<ServiceLevelRu
         let value = section.optional::<String>(report, &name);
         if let Some(value) = value {
             dimension::check_name(&name, &value.at, report);
+            known.advise(&name, &value.value, &value.at, report);
             matches.insert(name, value.value);
         }
     }
@@ -190,12 +188,15 @@ impl Setting for Milli {
     fn parse(node: &super::super::tree::Node) -> Result<Self, super::super::setting::Fault> {
         let milli = f64::parse(node)? * 1000.0;
         if milli.abs() > 1e9 {
-            return Err(super::super::setting::Fault::new("is beyond a million", ""));
+            return Err(super::super::setting::Fault::new(
+                "is beyond a million",
+                "scores are small numbers: 4, 4.5",
+            ));
         }
         if (milli - milli.round()).abs() > 1e-6 {
             return Err(super::super::setting::Fault::new(
                 "has more than three decimals",
-                "",
+                "scores are kept to the thousandth",
             ));
         }
         Ok(Self(milli.round() as i32))
@@ -273,7 +274,7 @@ fn read_fcr(kpis: &mut Section, report: &mut Report) -> Fcr {
     let match_on = section.choice(report, "match_on", default.match_on, &matches);
     let transfer_fails = section.read(report, "transfer_fails", default.transfer_fails);
     let max_contacts = section.read(report, "max_contacts", default.max_contacts);
-    max_contacts.must(max_contacts.value > 0, report, "must be above 0", "");
+    max_contacts.not_zero(report, "the default is 20000000");
     section.finish(report);
     Fcr {
         method: method.value,
