@@ -517,6 +517,10 @@ fn validate_prints_an_estimate() {
     let total: usize = total.parse().unwrap();
     assert!((10_000..20_000).contains(&total), "{text}");
     assert!(text.contains(" x 200 keys, assumed\n"), "{text}");
+}
+
+#[test]
+fn validate_without_files_checks_the_defaults() {
     let (code, text) = validated(&[]);
     assert_eq!(code, 0);
     assert!(text.starts_with("built-in defaults: ok\n"), "{text}");

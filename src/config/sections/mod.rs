@@ -1,5 +1,7 @@
 //! The sections of the configuration, one file each, and their composition.
 
+mod alert_keys;
+mod alert_texts;
 mod alerts;
 mod breakdown;
 mod checkpoint;
@@ -13,6 +15,7 @@ mod kpis;
 mod ledger;
 mod log;
 mod nats;
+mod scale;
 mod sinks;
 mod source;
 mod window;
