@@ -116,7 +116,7 @@ impl SelfMetrics {
             )?,
             caught_up: gauge(
                 "cxpulse_caught_up",
-                "1 once the history in the stream has been processed; cx_ families appear then.",
+                "1 once the history in the stream has been processed; the KPI families appear then.",
             )?,
             stream_gap_messages: counter(
                 "cxpulse_stream_gap_messages_total",
