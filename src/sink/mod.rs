@@ -3,6 +3,7 @@
 //! Each receiver has a task and a bounded queue of its own: a dead one slows neither the stream nor
 //! the others. Delivery is at least once; what fails is tried again with growing pauses.
 
+pub mod nats;
 mod settings;
 
 mod backoff;
