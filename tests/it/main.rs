@@ -8,3 +8,4 @@ mod properties;
 mod reference_decode;
 mod reference_formulas;
 mod reference_selftest;
+mod simulated_traffic;
