@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod app;
 pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod decode;
@@ -16,5 +17,6 @@ pub mod secret;
 pub mod simulate;
 pub mod sink;
 pub mod source;
+pub mod telemetry;
 pub mod time;
 pub mod window;

@@ -1,11 +1,15 @@
-//! Tests without servers, in one binary.
+//! Tests of the library through its public face, without servers, in one binary.
+
 #[path = "../reference/mod.rs"]
 mod reference;
 
 mod engine_equals_reference;
 mod engine_runs;
+mod export;
+mod http;
 mod properties;
 mod reference_decode;
 mod reference_formulas;
+mod reference_python;
 mod reference_selftest;
 mod simulated_traffic;

@@ -9,6 +9,7 @@
 pub(crate) mod chains;
 pub(crate) mod evaluate;
 pub(crate) mod events;
+pub(crate) mod exchange;
 pub(crate) mod generate;
 pub(crate) mod hash;
 pub(crate) mod json;
