@@ -1,9 +1,12 @@
-//! Tests without servers, in one binary.
+//! Tests of the library through its public face, without servers, in one binary.
+
 #[path = "../reference/mod.rs"]
 mod reference;
 
 mod engine_equals_reference;
 mod engine_runs;
+mod export;
+mod http;
 mod properties;
 mod reference_decode;
 mod reference_formulas;
@@ -18,3 +21,4 @@ mod reference_selftest;
 mod config;
 mod export;
 mod http;
+mod simulated_traffic;
