@@ -127,7 +127,7 @@ fn key_of(setup: &Setup, breakdown: &[String], fact: &Fact<'_>) -> Vec<String> {
             .get(dimension)
             .is_none_or(|known| known.iter().any(|one| one == value));
         key.push(
-            if listed || value == "unknown" {
+            if listed {
                 value
             } else {
                 "__other__"
