@@ -61,7 +61,7 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The service: events from NATS, KPIs on /metrics.
-    Run(ConfigFile),
+    Run(run::Arguments),
     /// KPIs of recorded events.
     Replay(replay::Arguments),
     /// Check configurations, offline.
@@ -143,11 +143,11 @@ fn dispatch(cli: Cli) -> Result<u8> {
     let environment = config::process_environment;
     let mut stdout = std::io::stdout().lock();
     match cli.command {
-        Command::Run(file) => {
+        Command::Run(arguments) => {
             drop(stdout);
-            let Some(config) = load(&file)? else { return Ok(INVALID) };
+            let Some(config) = load(&arguments.config)? else { return Ok(INVALID) };
             start_logging(&cli.logging, &config)?;
-            run::run(config)
+            run::run(&arguments, config)
         }
         Command::Replay(arguments) => {
             let Some(config) = load(&arguments.config)? else { return Ok(INVALID) };
