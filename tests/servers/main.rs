@@ -6,6 +6,12 @@ mod source;
 mod expected;
 mod main_job;
 mod rejects;
+mod connection;
+mod dead_letter;
+mod expected;
+mod main_job;
+mod rejects;
+mod source;
 mod support_works;
 mod traffic;
 
