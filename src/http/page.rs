@@ -62,8 +62,8 @@ pub(super) async fn metrics(
         (work, body)
     });
     match rendering.await {
-        Ok((work, body)) => {
-            *place = work;
+        Ok((done, body)) => {
+            *place = done;
             body.response(wants_gzip)
         }
         Err(failure) => {

@@ -204,7 +204,6 @@ impl<'a> KeyLines<'a> {
     fn write_counters(&self, blocks: &mut Blocks, key: &KeyView, tail: &str) {
         let lifetime = &*key.lifetime;
         let totals = &lifetime.totals;
-        let heads = &self.heads;
         let mut write = |heads: &[Head], counts: &[u64]| {
             for (head, count) in heads.iter().zip(counts) {
                 blocks.count(head, tail, *count);
@@ -212,25 +211,25 @@ impl<'a> KeyLines<'a> {
         };
         let of = |count| totals.samples(count);
         write(
-            &heads.interactions,
+            &self.heads.interactions,
             &[of(Count::Abandoned), of(Count::Handled)],
         );
         let resolved = of(Count::SurveyResolution);
         let answers = of(Count::Nps);
         write(
-            &heads.answers,
+            &self.heads.answers,
             &[of(Count::Csat), of(Count::Ces), answers, resolved],
         );
         let (promoters, detractors) = (of(Count::NpsPromoters), of(Count::NpsDetractors));
         let passives = answers.saturating_sub(promoters + detractors);
-        write(&heads.recommendations, &[promoters, passives, detractors]);
+        write(&self.heads.recommendations, &[promoters, passives, detractors]);
         let contacts = [
             lifetime.contacts_first,
             lifetime.contacts_retracted,
             lifetime.contacts_unidentified,
         ];
-        write(&heads.contacts, &contacts);
-        for (kpi, (numerator, denominator)) in self.plan.counted.iter().zip(&heads.counted) {
+        write(&self.heads.contacts, &contacts);
+        for (kpi, (numerator, denominator)) in self.plan.counted.iter().zip(&self.heads.counted) {
             let reading = self.since_start(*kpi, key);
             blocks.float(numerator, tail, reading.numerator.unwrap_or(0.0));
             blocks.float(denominator, tail, reading.denominator.unwrap_or(0.0));
