@@ -13,3 +13,4 @@ mod reference_formulas;
 mod reference_python;
 mod reference_selftest;
 mod simulated_traffic;
+mod tidy;
