@@ -7,13 +7,14 @@ use crate::kpi::{self, FcrMethod, Kpi, Unit};
 use super::duration::format_duration;
 use super::finding::Origin;
 use super::report::{At, Given, Report};
-use super::sections::{Draft, Length};
+use super::sections::{Draft, Known, Length};
 
 /// Below this number of samples chance decides more than the center does.
 const FEW_SAMPLES: u64 = 10;
 
 /// Knows the KPIs well enough to judge rules about them.
 pub(super) struct Judge<'a> {
+    pub(super) known: &'a Known,
     pub(super) kpis: &'a kpi::Settings,
     pub(super) csat_scale_milli: (i32, i32),
     pub(super) ces_scale_milli: (i32, i32),

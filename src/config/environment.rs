@@ -12,6 +12,9 @@ use super::tree::{Node, Table, Value};
 /// What the names of our variables begin with.
 const PREFIX: &str = "CXPULSE__";
 
+/// More levels than any key has; a bound for the recursion.
+const DEEPEST: usize = 16;
+
 /// The variables of this process that belong to us, for `config::load`. Names and values that are
 /// not Unicode are taken with replacement characters, so that they are reported instead of
 /// overlooked.
@@ -37,7 +40,12 @@ pub(super) fn overlay(root: &mut Table, mut variables: Vec<(String, String)>, re
             value: Value::Raw(value),
             origin: origin.clone(),
         };
-        if let Err(message) = set(root, &steps, node) {
+        let outcome = if steps.len() > DEEPEST {
+            Err("goes deeper than any key".to_owned())
+        } else {
+            set(root, &steps, node)
+        };
+        if let Err(message) = outcome {
             let at = At {
                 key: path.replace("__", ".").to_ascii_lowercase(),
                 origin,
@@ -64,18 +72,28 @@ fn set(table: &mut Table, steps: &[&str], node: Node) -> Result<(), String> {
         table.insert(key, node);
         return Ok(());
     }
+    let is_new = !table.contains_key(&key);
     let child = table.entry(key.clone()).or_insert_with(|| Node {
         value: empty_for(rest),
         origin: node.origin.clone(),
     });
     expand(child);
-    if let Value::Table(members) = &mut child.value {
-        return set(members, rest, node);
+    let outcome = match &mut child.value {
+        Value::Table(members) => set(members, rest, node),
+        Value::Array(elements) => set_element(elements, rest, node),
+        Value::Raw(_)
+        | Value::Text(_)
+        | Value::Integer(_)
+        | Value::HugeInteger
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_) => Err(format!("`{key}` is not a table")),
+    };
+    if outcome.is_err() && is_new {
+        // What was made on the way to a wrong name is no value.
+        table.remove(&key);
     }
-    if let Value::Array(elements) = &mut child.value {
-        return set_element(elements, rest, node);
-    }
-    Err(format!("`{key}` is not a table"))
+    outcome
 }
 
 fn set_element(elements: &mut Vec<Node>, steps: &[&str], node: Node) -> Result<(), String> {

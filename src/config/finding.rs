@@ -60,7 +60,7 @@ pub struct Finding {
     /// What is wrong. Never holds a secret.
     pub message: String,
     /// What to do.
-    pub hint: Option<String>,
+    pub hint: String,
 }
 
 impl fmt::Display for Finding {
@@ -70,11 +70,7 @@ impl fmt::Display for Finding {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        f.write_str(&self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
-            None => Ok(()),
-        }
+        write!(f, "{}\n  hint: {}", self.message, self.hint)
     }
 }
 

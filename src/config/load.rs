@@ -74,7 +74,7 @@ fn problems(path: Option<&Path>, findings: Vec<Finding>) -> Problems {
 
 fn read_file(path: &Path) -> Result<Table, Vec<Finding>> {
     let path: Arc<Path> = Arc::from(path);
-    let unreadable = |message: String| {
+    let unreadable = |message: String, hint: &str| {
         vec![Finding {
             origin: Origin::File {
                 path: Arc::clone(&path),
@@ -82,12 +82,18 @@ fn read_file(path: &Path) -> Result<Table, Vec<Finding>> {
             },
             key: String::new(),
             message,
-            hint: None,
+            hint: hint.into(),
         }]
     };
-    let bytes = std::fs::read(&path)
-        .map_err(|error| unreadable(format!("cannot read: {}", secret_file::reason(&error))))?;
-    let text = String::from_utf8(bytes).map_err(|_| unreadable("is not UTF-8".into()))?;
+    let bytes = std::fs::read(&path).map_err(|error| {
+        let message = format!("cannot read: {}", secret_file::reason(&error));
+        unreadable(
+            message,
+            "name a file; without one the built-in defaults are used",
+        )
+    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| unreadable("is not UTF-8".into(), "save the file as UTF-8"))?;
     // Some editors begin a file with a byte order mark.
     tree::parse(text.strip_prefix('\u{feff}').unwrap_or(&text), &path)
 }

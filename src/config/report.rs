@@ -41,6 +41,13 @@ impl<T> Given<T> {
     }
 }
 
+impl<T: Default + PartialEq> Given<T> {
+    /// Reports a number or duration of 0 where there must be more.
+    pub(super) fn not_zero(&self, report: &mut Report, hint: &str) {
+        self.must(self.value != T::default(), report, "must be above 0", hint);
+    }
+}
+
 /// A key that nobody asked for.
 struct Unknown {
     at: At,
@@ -121,11 +128,10 @@ impl Report {
 }
 
 fn finding(at: &At, message: impl Into<String>, hint: impl Into<String>) -> Finding {
-    let hint = hint.into();
     Finding {
         origin: at.origin.clone(),
         key: at.key.clone(),
         message: message.into(),
-        hint: Some(hint).filter(|hint| !hint.is_empty()),
+        hint: hint.into(),
     }
 }

@@ -155,19 +155,27 @@ impl Section {
         });
         let file_name = format!("{name}_file");
         let file = self.optional::<PathBuf>(report, &file_name);
-        if let (Some(_), Some(file)) = (&text, &file) {
-            report.problem(
-                &file.at,
-                format!("`{name}` is given as well"),
-                format!("keep `{name}` or `{file_name}`, not both"),
-            );
+        let file = file.map(|file| Given {
+            value: SecretFrom::File(file.value),
+            at: file.at,
+        });
+        match (text, file) {
+            (Some(text), Some(file)) => {
+                let by_variable =
+                    |given: &Given<_>| matches!(given.at.origin, Origin::Environment { .. });
+                // A variable overrides the file, whichever of the two keys it sets.
+                if by_variable(&text) != by_variable(&file) {
+                    return Some(if by_variable(&text) { text } else { file });
+                }
+                report.problem(
+                    &file.at,
+                    format!("`{name}` is given as well"),
+                    format!("keep `{name}` or `{file_name}`, not both"),
+                );
+                Some(text)
+            }
+            (text, file) => text.or(file),
         }
-        text.or_else(|| {
-            file.map(|file| Given {
-                value: SecretFrom::File(file.value),
-                at: file.at,
-            })
-        })
     }
 
     /// A table in this table; an absent one is empty.
@@ -222,7 +230,7 @@ impl Section {
                 report.problem(
                     &self.at_key(key, &element.origin),
                     format!("expected a table, found {found}"),
-                    "",
+                    format!("write [[{name}]] or {{ key = value }}"),
                 );
                 None
             }

@@ -60,10 +60,16 @@ impl Setting for String {
             return Err(Fault::expected("a string", &node.value, "put it in quotes"));
         };
         if text.is_empty() {
-            return Err(Fault::new("is empty", ""));
+            return Err(Fault::new(
+                "is empty",
+                "leave the key out to have its default",
+            ));
         }
         if text.contains(char::is_control) {
-            return Err(Fault::new("holds a control character", ""));
+            return Err(Fault::new(
+                "holds a control character",
+                "line breaks and tabs have no meaning here",
+            ));
         }
         Ok(text.to_owned())
     }
@@ -131,7 +137,7 @@ impl Setting for f64 {
             return Ok(float);
         }
         if matches!(*value, Value::Float(_) | Value::HugeInteger) {
-            return Err(Fault::new("is not a finite number", ""));
+            return Err(Fault::new("is not a finite number", "write it in digits"));
         }
         Err(Fault::expected(
             "a number",
@@ -150,10 +156,10 @@ impl Setting for u64 {
         let value = node.toml();
         if let Value::Integer(integer) = *value {
             return Self::try_from(integer)
-                .map_err(|_| Fault::new(format!("{integer} is negative"), ""));
+                .map_err(|_| Fault::new(format!("{integer} is negative"), "write 0 or more"));
         }
         if matches!(*value, Value::HugeInteger) {
-            return Err(Fault::new("is beyond 64 bits", ""));
+            return Err(Fault::new("is beyond 64 bits", "write a smaller number"));
         }
         let hint = "write it without quotes and without a fraction";
         Err(Fault::expected("a whole number", &value, hint))
@@ -167,7 +173,12 @@ impl Setting for u64 {
 impl Setting for u32 {
     fn parse(node: &Node) -> Result<Self, Fault> {
         let value = u64::parse(node)?;
-        Self::try_from(value).map_err(|_| Fault::new(format!("{value} is above {}", Self::MAX), ""))
+        Self::try_from(value).map_err(|_| {
+            Fault::new(
+                format!("{value} is above {}", Self::MAX),
+                "write a smaller number",
+            )
+        })
     }
 
     fn show(&self) -> String {
@@ -178,7 +189,12 @@ impl Setting for u32 {
 impl Setting for usize {
     fn parse(node: &Node) -> Result<Self, Fault> {
         let value = u64::parse(node)?;
-        Self::try_from(value).map_err(|_| Fault::new(format!("{value} is above {}", Self::MAX), ""))
+        Self::try_from(value).map_err(|_| {
+            Fault::new(
+                format!("{value} is above {}", Self::MAX),
+                "write a smaller number",
+            )
+        })
     }
 
     fn show(&self) -> String {

@@ -101,7 +101,7 @@ pub(super) fn parse(text: &str, path: &Arc<Path>) -> Result<Table, Vec<Finding>>
             origin: lines.origin(&error.span().unwrap_or(0..0)),
             key: String::new(),
             message: format!("not TOML: {}", error.message()),
-            hint: None,
+            hint: "KEY = VALUE on a line of its own; texts and durations in quotes".into(),
         })
         .collect())
 }

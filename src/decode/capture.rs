@@ -1,7 +1,9 @@
 //! One pass over the JSON text of an object: the whole text is checked, and the values that matter
 //! are noted as tokens.
 
-use super::json::{MAX_DEPTH, Scanner, SyntaxError, SyntaxErrorKind, Token, TokenKind, unescape};
+use super::json::{
+    MAX_DEPTH, Scanner, Stop, SyntaxError, SyntaxErrorKind, Token, TokenKind, unescape,
+};
 use super::plan::{Member, Names};
 
 /// What a pass found, and memory that lasts from pass to pass.
@@ -9,11 +11,10 @@ use super::plan::{Member, Names};
 pub(super) struct Capture {
     /// One token per place of the plan.
     tokens: Vec<Token>,
-    /// Per member that matters, then per object: which member came next last time. Producers write
-    /// their members in one order, so this is nearly always right and spares scan and hash.
+    /// Per member that matters, then per object for its start: which member came next last time.
+    /// Producers write their members in one order, so that this is nearly always right and spares
+    /// scan and hash.
     successors: Vec<usize>,
-    /// The member read last: the index of the guess about the next one.
-    previous: usize,
     /// Names with escapes, unescaped.
     name: String,
 }
@@ -22,8 +23,7 @@ impl Capture {
     pub(super) fn new(names: &Names) -> Self {
         Self {
             tokens: vec![Token::default(); names.places()],
-            successors: vec![0; names.len() + names.objects()],
-            previous: 0,
+            successors: vec![usize::MAX; names.len() + names.objects()],
             name: String::new(),
         }
     }
@@ -41,8 +41,11 @@ impl Capture {
     pub(super) fn object(&mut self, names: &Names, text: &[u8]) -> Result<usize, SyntaxError> {
         self.tokens.fill(Token::default());
         let mut scanner = Scanner::new(text);
-        self.members(names, &mut scanner, 0, 1)?;
-        Ok(scanner.position())
+        let outcome = self.members(names, &mut scanner, 0, 1);
+        match outcome {
+            Ok(()) => Ok(scanner.position()),
+            Err(Stop) => Err(scanner.error()),
+        }
     }
 
     /// Reads object number `object` of the plan, which is at level `depth`. Recurses along mapped
@@ -53,22 +56,30 @@ impl Capture {
         scanner: &mut Scanner<'_>,
         object: usize,
         depth: u32,
-    ) -> Result<(), SyntaxError> {
+    ) -> Result<(), Stop> {
         if depth > MAX_DEPTH {
-            return scanner.error(SyntaxErrorKind::Depth);
+            return scanner.stop(SyntaxErrorKind::Depth);
         }
         scanner.expect(b'{')?;
         if scanner.next_visible()? == b'}' {
             scanner.advance(1);
             return Ok(());
         }
-        self.previous = names.len() + object;
+        let mut previous = names.len() + object;
+        let mut found = self.member_by_name(names, scanner, object, &mut previous)?;
         loop {
-            match self.member(names, scanner, object)? {
-                None => {
-                    scanner.value(depth)?;
-                }
-                Some(member) => self.value(names, scanner, member, depth)?,
+            let token = match found.and_then(|member| Some((member, member.object?))) {
+                None => scanner.value(depth)?,
+                Some((member, inner)) => self.inner(names, scanner, member, inner, depth)?,
+            };
+            if let Some(place) = found.and_then(|member| member.place)
+                && let Some(slot) = self.tokens.get_mut(place)
+            {
+                *slot = token;
+            }
+            found = self.guess(names, scanner, &mut previous);
+            if found.is_some() {
+                continue;
             }
             match scanner.next_visible()? {
                 b',' => scanner.advance(1),
@@ -78,36 +89,35 @@ impl Capture {
                 }
                 _ => return scanner.unexpected(),
             }
+            found = self.member_by_name(names, scanner, object, &mut previous)?;
         }
     }
 
-    /// Reads the name of a member and its colon.
+    /// Consumes comma, name and colon of the next member if it is the one that came after
+    /// `previous` last time, written without white space.
     #[inline]
-    fn member<'n>(
-        &mut self,
+    fn guess<'n>(
+        &self,
         names: &'n Names,
         scanner: &mut Scanner<'_>,
-        object: usize,
-    ) -> Result<Option<&'n Member>, SyntaxError> {
-        let guess = self.successors.get(self.previous).copied();
-        if let Some(guess) = guess
-            && let Some(member) = names.member(guess)
-            && member.is_in(object)
-            && let Some(length) = member.prefix_of(scanner.rest())
-        {
-            scanner.advance(length);
-            self.previous = guess;
-            return Ok(Some(member));
-        }
-        self.member_by_name(names, scanner, object)
+        previous: &mut usize,
+    ) -> Option<&'n Member> {
+        let guess = *self.successors.get(*previous)?;
+        let member = names.member(guess)?;
+        let length = member.prefix_of(scanner.rest())?;
+        scanner.advance(length);
+        *previous = guess;
+        Some(member)
     }
 
+    /// Consumes name and colon of the next member; `None` when nobody asks for it.
     fn member_by_name<'n>(
         &mut self,
         names: &'n Names,
         scanner: &mut Scanner<'_>,
         object: usize,
-    ) -> Result<Option<&'n Member>, SyntaxError> {
+        previous: &mut usize,
+    ) -> Result<Option<&'n Member>, Stop> {
         let token = scanner.string()?;
         let name = scanner.slice(token);
         let found = if token.kind == TokenKind::Escaped {
@@ -121,32 +131,11 @@ impl Capture {
         let Some(found) = found else {
             return Ok(None);
         };
-        if let Some(successor) = self.successors.get_mut(self.previous) {
+        if let Some(successor) = self.successors.get_mut(*previous) {
             *successor = found;
         }
-        self.previous = found;
+        *previous = found;
         Ok(names.member(found))
-    }
-
-    /// Reads the value of a member that matters.
-    #[inline]
-    fn value(
-        &mut self,
-        names: &Names,
-        scanner: &mut Scanner<'_>,
-        member: &Member,
-        depth: u32,
-    ) -> Result<(), SyntaxError> {
-        let token = match member.object {
-            None => scanner.value(depth)?,
-            Some(object) => self.inner(names, scanner, member, object, depth)?,
-        };
-        if let Some(place) = member.place
-            && let Some(slot) = self.tokens.get_mut(place)
-        {
-            *slot = token;
-        }
-        Ok(())
     }
 
     /// Reads a value that a mapping looks into. Of several members with the same name the last
@@ -158,7 +147,7 @@ impl Capture {
         member: &Member,
         object: usize,
         depth: u32,
-    ) -> Result<Token, SyntaxError> {
+    ) -> Result<Token, Stop> {
         for &place in &member.below {
             if let Some(slot) = self.tokens.get_mut(place) {
                 *slot = Token::default();
@@ -168,9 +157,7 @@ impl Capture {
             return scanner.value(depth);
         }
         let start = scanner.position();
-        let previous = self.previous;
         self.members(names, scanner, object, depth + 1)?;
-        self.previous = previous;
         Ok(Token::new(TokenKind::Object, start, scanner.position()))
     }
 }

@@ -100,7 +100,7 @@ fn find_data<'t, 'p>(
 ) -> Result<Data<'t>, Fault<'p>> {
     let data = reader.token(&fields.data);
     if let TokenKind::Object | TokenKind::Array = data.kind {
-        return Ok(Data::Plain(data.text(reader.text()).as_bytes()));
+        return Ok(Data::Plain(data.of(reader.text()).as_bytes()));
     }
     if data.is_present() {
         return Ok(Data::Scalar);

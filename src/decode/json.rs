@@ -1,6 +1,8 @@
 //! JSON text, strictly: the whole grammar of RFC 8259 is checked, also in what nobody reads. UTF-8
 //! is checked elsewhere, once for the whole text. Nothing is built; a value is a [`Token`].
 
+use super::block::Block;
+
 /// Deepest nesting of an event; its own object is level 1.
 pub(super) const MAX_DEPTH: u32 = 128;
 
@@ -55,22 +57,31 @@ impl Token {
 
     /// The text of the token within `text`, the text it was found in.
     #[inline]
-    pub(super) fn text(self, text: &str) -> &str {
+    pub(super) fn of(self, text: &str) -> &str {
         text.get(index(self.start)..index(self.end))
             .unwrap_or_default()
     }
 }
 
-/// A place in a text as kept in tokens. The decoder refuses messages of more than `u32::MAX` bytes.
+/// A place in a text as kept in tokens.
 #[inline]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "the decoder refuses messages of more than `u32::MAX` bytes"
+)]
 pub(super) fn offset(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
+    at as u32
 }
 
 /// A place in a text as used for slicing.
 #[inline]
+#[expect(
+    clippy::as_conversions,
+    reason = "an index of 32 bits fits where there is memory for the text"
+)]
 pub(super) fn index(at: u32) -> usize {
-    usize::try_from(at).unwrap_or(usize::MAX)
+    at as usize
 }
 
 /// Where a text stops being JSON, and why.
@@ -99,48 +110,73 @@ pub(super) enum SyntaxErrorKind {
     Depth,
 }
 
+/// The text is not JSON; the scanner knows where and why. Empty, so that results stay in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stop;
+
 /// Reads one JSON text from front to back.
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Why it stopped at `at`; meaningful after a [`Stop`].
+    problem: SyntaxErrorKind,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self {
+            bytes,
+            at: 0,
+            problem: SyntaxErrorKind::End,
+        }
     }
 
+    #[inline]
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
+    #[inline]
     pub(super) fn advance(&mut self, count: usize) {
         self.at += count;
     }
 
+    #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
     /// The content of a token found in this text.
+    #[inline]
     pub(super) fn slice(&self, token: Token) -> &'a [u8] {
         self.bytes
             .get(index(token.start)..index(token.end))
             .unwrap_or_default()
     }
 
-    pub(super) fn error<T>(&self, kind: SyntaxErrorKind) -> Result<T, SyntaxError> {
-        Err(SyntaxError { at: self.at, kind })
+    /// Where and why it stopped.
+    pub(super) fn error(&self) -> SyntaxError {
+        SyntaxError {
+            at: self.at,
+            kind: self.problem,
+        }
     }
 
-    /// An unexpected character here, or the end of the text.
     #[cold]
-    pub(super) fn unexpected<T>(&self) -> Result<T, SyntaxError> {
-        self.error(match self.bytes.get(self.at) {
+    pub(super) fn stop<T>(&mut self, problem: SyntaxErrorKind) -> Result<T, Stop> {
+        self.problem = problem;
+        Err(Stop)
+    }
+
+    /// Stops at an unexpected character, or at the end of the text.
+    #[cold]
+    pub(super) fn unexpected<T>(&mut self) -> Result<T, Stop> {
+        self.problem = match self.bytes.get(self.at) {
             Some(_) => SyntaxErrorKind::Unexpected,
             None => SyntaxErrorKind::End,
-        })
+        };
+        Err(Stop)
     }
 
     #[inline]
@@ -150,7 +186,14 @@ impl<'a> Scanner<'a> {
 
     /// Steps over white space; the byte there is not consumed.
     #[inline]
-    pub(super) fn next_visible(&mut self) -> Result<u8, SyntaxError> {
+    pub(super) fn next_visible(&mut self) -> Result<u8, Stop> {
+        match self.peek() {
+            Some(byte) if byte > b' ' => Ok(byte),
+            Some(_) | None => self.next_after_space(),
+        }
+    }
+
+    fn next_after_space(&mut self) -> Result<u8, Stop> {
         loop {
             match self.peek() {
                 Some(byte) if byte > b' ' => return Ok(byte),
@@ -162,7 +205,7 @@ impl<'a> Scanner<'a> {
 
     /// Consumes `wanted` after optional white space.
     #[inline]
-    pub(super) fn expect(&mut self, wanted: u8) -> Result<(), SyntaxError> {
+    pub(super) fn expect(&mut self, wanted: u8) -> Result<(), Stop> {
         if self.next_visible()? != wanted {
             return self.unexpected();
         }
@@ -172,28 +215,53 @@ impl<'a> Scanner<'a> {
 
     /// Consumes a string, opening quote first.
     #[inline]
-    pub(super) fn string(&mut self) -> Result<Token, SyntaxError> {
+    pub(super) fn string(&mut self) -> Result<Token, Stop> {
         self.expect(b'"')?;
         let start = self.at;
-        let mut kind = TokenKind::Text;
-        loop {
-            self.at = end_of_plain(self.bytes, self.at);
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    kind = TokenKind::Escaped;
-                    self.escape()?;
-                }
-                Some(_) => return self.error(SyntaxErrorKind::Control),
-                None => return self.error(SyntaxErrorKind::End),
-            }
+        self.skip_plain();
+        if self.peek() != Some(b'"') {
+            return self.odd_string(start);
         }
-        let end = self.at;
         self.at += 1;
-        Ok(Token::new(kind, start, end))
+        Ok(Token::new(TokenKind::Text, start, self.at - 1))
     }
 
-    fn escape(&mut self) -> Result<(), SyntaxError> {
+    /// Goes on with a string that began at `start` from a byte that does not end it.
+    #[cold]
+    fn odd_string(&mut self, start: usize) -> Result<Token, Stop> {
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => self.escape()?,
+                Some(_) => return self.stop(SyntaxErrorKind::Control),
+                None => return self.stop(SyntaxErrorKind::End),
+            }
+            self.skip_plain();
+        }
+        self.at += 1;
+        Ok(Token::new(TokenKind::Escaped, start, self.at - 1))
+    }
+
+    /// Steps to the next byte that is a quote, a backslash or a control character, or to the end.
+    #[inline]
+    fn skip_plain(&mut self) {
+        while let Some(&bytes) = self.rest().first_chunk() {
+            let block = Block::new(bytes);
+            if let Some(plain) = block.plain_bytes() {
+                self.at += index(plain);
+                return;
+            }
+            self.at += Block::SIZE;
+        }
+        while let Some(byte) = self.peek() {
+            if byte < 0x20 || byte == b'"' || byte == b'\\' {
+                return;
+            }
+            self.at += 1;
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Stop> {
         match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
                 self.at += 2;
@@ -206,17 +274,17 @@ impl<'a> Scanner<'a> {
                         self.at += 6;
                         return Ok(());
                     }
-                    self.error(SyntaxErrorKind::Surrogate)
+                    self.stop(SyntaxErrorKind::Surrogate)
                 }
-                Some(unit) if is_low_surrogate(unit) => self.error(SyntaxErrorKind::Surrogate),
+                Some(unit) if is_low_surrogate(unit) => self.stop(SyntaxErrorKind::Surrogate),
                 Some(_) => {
                     self.at += 6;
                     Ok(())
                 }
-                None => self.error(SyntaxErrorKind::Escape),
+                None => self.stop(SyntaxErrorKind::Escape),
             },
-            Some(_) => self.error(SyntaxErrorKind::Escape),
-            None => self.error(SyntaxErrorKind::End),
+            Some(_) => self.stop(SyntaxErrorKind::Escape),
+            None => self.stop(SyntaxErrorKind::End),
         }
     }
 
@@ -227,7 +295,7 @@ impl<'a> Scanner<'a> {
 
     /// Consumes one value within a container at level `depth`.
     #[inline]
-    pub(super) fn value(&mut self, depth: u32) -> Result<Token, SyntaxError> {
+    pub(super) fn value(&mut self, depth: u32) -> Result<Token, Stop> {
         match self.next_visible()? {
             b'"' => self.string(),
             b'{' | b'[' => self.container(depth),
@@ -236,7 +304,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn scalar(&mut self) -> Result<Token, SyntaxError> {
+    fn scalar(&mut self) -> Result<Token, Stop> {
         match self.peek() {
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b'"') => self.string(),
@@ -248,7 +316,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn literal(&mut self, word: &[u8], kind: TokenKind) -> Result<Token, SyntaxError> {
+    fn literal(&mut self, word: &[u8], kind: TokenKind) -> Result<Token, Stop> {
         if !self.rest().starts_with(word) {
             return self.unexpected();
         }
@@ -258,7 +326,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn number(&mut self) -> Result<Token, SyntaxError> {
+    fn number(&mut self) -> Result<Token, Stop> {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -266,7 +334,7 @@ impl<'a> Scanner<'a> {
         match self.peek() {
             Some(b'0') => self.at += 1,
             Some(b'1'..=b'9') => self.digits()?,
-            Some(_) | None => return self.error(SyntaxErrorKind::Number),
+            Some(_) | None => return self.stop(SyntaxErrorKind::Number),
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
@@ -284,20 +352,21 @@ impl<'a> Scanner<'a> {
 
     /// Consumes one digit or more.
     #[inline]
-    fn digits(&mut self) -> Result<(), SyntaxError> {
+    fn digits(&mut self) -> Result<(), Stop> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
             self.at += 1;
         }
         if self.at == start {
-            return self.error(SyntaxErrorKind::Number);
+            return self.stop(SyntaxErrorKind::Number);
         }
         Ok(())
     }
 
     /// Consumes an object or array that stands in a container at level `depth`. Keeps the open
     /// brackets as bits instead of recursing, so that no nesting can exhaust the stack.
-    fn container(&mut self, depth: u32) -> Result<Token, SyntaxError> {
+    #[inline(never)]
+    fn container(&mut self, depth: u32) -> Result<Token, Stop> {
         let start = self.at;
         let kind = match self.peek() {
             Some(b'{') => TokenKind::Object,
@@ -307,10 +376,10 @@ impl<'a> Scanner<'a> {
         loop {
             match self.next_visible()? {
                 bracket @ (b'{' | b'[') => {
-                    open.push(bracket == b'{');
-                    if depth + open.count > MAX_DEPTH {
-                        return self.error(SyntaxErrorKind::Depth);
+                    if depth + open.count == MAX_DEPTH {
+                        return self.stop(SyntaxErrorKind::Depth);
                     }
+                    open.push(bracket == b'{');
                     self.at += 1;
                     let next = self.next_visible()?;
                     if next != b'}' && next != b']' {
@@ -330,7 +399,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Closes what ends here, up to a comma (and the name of the next member) or the outermost end.
-    fn after_value(&mut self, open: &mut Open) -> Result<(), SyntaxError> {
+    fn after_value(&mut self, open: &mut Open) -> Result<(), Stop> {
         while open.count > 0 {
             match self.next_visible()? {
                 b',' => {
@@ -347,7 +416,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes name and colon where a member begins; nothing in an array.
-    fn member_name(&mut self, open: Open) -> Result<(), SyntaxError> {
+    fn member_name(&mut self, open: Open) -> Result<(), Stop> {
         if open.in_object() {
             self.string()?;
             self.expect(b':')?;
@@ -377,35 +446,6 @@ impl Open {
     fn in_object(self) -> bool {
         self.objects & 1 == 1
     }
-}
-
-/// The first byte from `at` on that ends a plain run of a string: quote, backslash or control
-/// character; the end of `bytes` if there is none. Looks at eight bytes at a time.
-#[inline]
-fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * 0x22);
-        let backslash = word ^ (ONES * 0x5c);
-        // A borrow can only mark bytes above a true hit, so the lowest mark is always right.
-        let marks = ((word.wrapping_sub(ONES * 0x20) & !word)
-            | (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash))
-            & HIGHS;
-        if marks != 0 {
-            return at + index(marks.trailing_zeros() / 8);
-        }
-        at += 8;
-    }
-    while let Some(&byte) = bytes.get(at) {
-        if byte < 0x20 || byte == b'"' || byte == b'\\' {
-            break;
-        }
-        at += 1;
-    }
-    at
 }
 
 fn is_high_surrogate(unit: u32) -> bool {

@@ -6,6 +6,7 @@
 //! unwraps envelopes. No IO, no clock, no state from message to message: the result of a message is
 //! a function of its bytes, its subject, its headers and the settings.
 
+mod block;
 mod capture;
 mod cloud_event;
 mod content;

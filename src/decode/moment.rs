@@ -11,8 +11,8 @@ const LAST_MS: i64 = 253_402_300_799_999;
 const DAY_MS: i64 = 86_400_000;
 
 /// The moment that `text` names in RFC 3339, cut (not rounded) to the millisecond.
-pub(super) fn from_text(text: &str) -> Result<Timestamp, Problem> {
-    let millis = rfc3339_millis(text.as_bytes()).ok_or(Problem::TimeText)?;
+pub(super) fn from_text(text: &[u8]) -> Result<Timestamp, Problem> {
+    let millis = rfc3339_millis(text).ok_or(Problem::TimeText)?;
     if (0..=LAST_MS).contains(&millis) {
         Ok(Timestamp::from_millis(millis))
     } else {
@@ -22,18 +22,24 @@ pub(super) fn from_text(text: &str) -> Result<Timestamp, Problem> {
 
 /// The moment `number` units of `unit_ms` milliseconds after the epoch. `number` is in JSON number
 /// grammar.
-pub(super) fn from_number(number: &str, unit_ms: u32) -> Result<Timestamp, Problem> {
-    if number.contains(['.', 'e', 'E']) {
+pub(super) fn from_number(number: &[u8], unit_ms: u32) -> Result<Timestamp, Problem> {
+    let (negative, digits) = match number {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
         return Err(Problem::TimeFraction);
     }
-    let millis = number
-        .parse::<i64>()
-        .ok()
-        .and_then(|count| count.checked_mul(i64::from(unit_ms)));
+    if negative {
+        return Err(Problem::TimeLooksLikeSeconds);
+    }
+    let count = digits.iter().try_fold(0_i64, |count, digit| {
+        count.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
+    });
+    let millis = count.and_then(|count| count.checked_mul(i64::from(unit_ms)));
     match millis {
         Some(millis) if millis < YEAR_1980_MS => Err(Problem::TimeLooksLikeSeconds),
         Some(millis) if millis <= LAST_MS => Ok(Timestamp::from_millis(millis)),
-        None if number.starts_with('-') => Err(Problem::TimeLooksLikeSeconds),
         Some(_) | None => Err(Problem::TimeRange),
     }
 }
@@ -152,7 +158,7 @@ mod tests {
     use super::*;
 
     fn millis(text: &str) -> Result<i64, Problem> {
-        from_text(text).map(Timestamp::as_millis)
+        from_text(text.as_bytes()).map(Timestamp::as_millis)
     }
 
     #[test]
@@ -219,7 +225,8 @@ mod tests {
 
     #[test]
     fn integers_count_from_the_epoch() {
-        let read = |number, unit| from_number(number, unit).map(Timestamp::as_millis);
+        let read =
+            |number: &str, unit| from_number(number.as_bytes(), unit).map(Timestamp::as_millis);
         assert_eq!(read("1700000000123", 1), Ok(1_700_000_000_123));
         assert_eq!(read("1700000000", 1000), Ok(1_700_000_000_000));
         assert_eq!(read("315532800000", 1), Ok(YEAR_1980_MS));

@@ -206,10 +206,12 @@ struct ObjectNames {
 #[derive(Debug)]
 pub(super) struct Member {
     name: String,
-    /// The object it is a member of.
-    inside: usize,
-    /// The name as it stands in a compact text: quoted, with its colon.
-    written: Vec<u8>,
+    /// The name as it stands in a compact text: comma, quoted name, colon. Zeros follow.
+    written: [u64; WORDS],
+    /// Ones where `written` counts.
+    mask: [u64; WORDS],
+    /// Bytes of `written`; `None` when the name is too long for it.
+    length: Option<usize>,
     /// Where the value is kept, if anyone wants it as a whole.
     pub(super) place: Option<usize>,
     /// Which object to look into, if a mapping does.
@@ -299,7 +301,7 @@ impl Names {
         });
         known.unwrap_or_else(|| {
             let member = self.members.len();
-            self.members.push(Member::new(name, object));
+            self.members.push(Member::new(name));
             if let Some(object) = self.objects.get_mut(object) {
                 object.members.push(member);
             }
@@ -362,30 +364,50 @@ impl Names {
 }
 
 impl Member {
-    fn new(name: &str, inside: usize) -> Self {
+    fn new(name: &str) -> Self {
+        // As JSON writes it, so that an odd name cannot match what is not JSON.
+        let written = format!(",{}:", serde_json::Value::from(name));
+        let ones: Vec<u8> = written.bytes().map(|_| u8::MAX).collect();
+        let words = words_of(written.as_bytes());
         Self {
             name: name.to_owned(),
-            inside,
-            // As JSON writes it, so that an odd name cannot match what is not JSON.
-            written: format!("{}:", serde_json::Value::from(name)).into_bytes(),
+            written: words.unwrap_or_default(),
+            mask: words_of(&ones).unwrap_or_default(),
+            length: words.map(|_| written.len()),
             place: None,
             object: None,
             below: Vec::new(),
         }
     }
 
-    /// It is a member of object number `object`.
-    #[inline]
-    pub(super) fn is_in(&self, object: usize) -> bool {
-        self.inside == object
-    }
-
-    /// Length of this member's name, quotes and colon, if `text` begins with exactly those.
+    /// Length of a comma, this member's name in quotes and a colon, if `text` begins with exactly
+    /// those. A text that is nearly at its end is not looked at.
     #[inline]
     pub(super) fn prefix_of(&self, text: &[u8]) -> Option<usize> {
-        text.starts_with(&self.written)
-            .then_some(self.written.len())
+        let (words, _) = text.first_chunk::<{ WORDS * 8 }>()?.as_chunks::<8>();
+        let mut difference = 0;
+        for ((word, mask), written) in words.iter().zip(self.mask).zip(self.written) {
+            difference |= (u64::from_le_bytes(*word) & mask) ^ written;
+        }
+        if difference == 0 { self.length } else { None }
     }
+}
+
+/// Words of eight bytes that hold the names of members for comparison.
+const WORDS: usize = 3;
+
+/// `bytes` in words, with zeros behind; `None` when they are too many.
+fn words_of(bytes: &[u8]) -> Option<[u64; WORDS]> {
+    let mut words = [0; WORDS];
+    let mut rest = bytes;
+    for word in &mut words {
+        let (now, later) = rest.split_at(rest.len().min(8));
+        let mut eight = [0; 8];
+        eight.get_mut(..now.len())?.copy_from_slice(now);
+        *word = u64::from_le_bytes(eight);
+        rest = later;
+    }
+    rest.is_empty().then_some(words)
 }
 
 /// A hash that tells short names apart by length and three of their bytes.

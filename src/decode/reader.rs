@@ -53,10 +53,10 @@ impl<'t, 'w> Reader<'t, 'w> {
     #[inline]
     pub(super) fn string(&mut self, token: Token) -> Option<&str> {
         match token.kind {
-            TokenKind::Text => Some(token.text(self.text)),
+            TokenKind::Text => Some(token.of(self.text)),
             TokenKind::Escaped => {
                 self.scratch.clear();
-                unescape(token.text(self.text), self.scratch);
+                unescape(token.of(self.text), self.scratch);
                 Some(self.scratch)
             }
             TokenKind::Absent
@@ -85,7 +85,7 @@ impl<'t, 'w> Reader<'t, 'w> {
             return Ok(None);
         }
         if token.kind == TokenKind::Number {
-            return match integer_text(token.text(self.text)) {
+            return match integer_text(token.of(self.text)) {
                 Some(digits) => Ok(Some(digits)),
                 None => fault(field, Problem::NotId),
             };
@@ -105,10 +105,10 @@ impl<'t, 'w> Reader<'t, 'w> {
         }
         let moment = if token.kind == TokenKind::Number {
             let unit_ms = field.unit.unwrap_or(Unit::Milliseconds).millis();
-            moment::from_number(token.text(self.text), unit_ms)
+            moment::from_number(token.of(self.text).as_bytes(), unit_ms)
         } else {
             match self.string(token) {
-                Some(text) => moment::from_text(text),
+                Some(text) => moment::from_text(text.as_bytes()),
                 None => Err(Problem::NotTime),
             }
         };
@@ -124,8 +124,9 @@ impl<'t, 'w> Reader<'t, 'w> {
     #[expect(
         clippy::as_conversions,
         clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
         clippy::cast_sign_loss,
-        reason = "the value is checked to be within 0 and 1e12 and whole"
+        reason = "the value is checked to be within 0 and 1e12"
     )]
     pub(super) fn duration_ms<'p>(&self, field: &'p Field) -> Result<Option<u64>, Fault<'p>> {
         let token = self.token(field);
@@ -134,7 +135,7 @@ impl<'t, 'w> Reader<'t, 'w> {
         }
         let unit_ms = field.unit.unwrap_or(Unit::Seconds).millis();
         let millis = match token.kind {
-            TokenKind::Number => number(token.text(self.text)) * f64::from(unit_ms),
+            TokenKind::Number => number(token.of(self.text)) * f64::from(unit_ms),
             TokenKind::Absent
             | TokenKind::Text
             | TokenKind::Escaped
@@ -149,7 +150,9 @@ impl<'t, 'w> Reader<'t, 'w> {
         if millis > MAX_DURATION_MS {
             return fault(field, Problem::DurationTooLong);
         }
-        Ok(Some(millis.round() as u64))
+        // Rounds as `f64::round` does, halves up: the difference is exact.
+        let whole = millis as u64;
+        Ok(Some(whole + u64::from(millis - whole as f64 >= 0.5)))
     }
 
     /// A score in thousandths, rounded to the nearest, on `scale_milli`.
@@ -168,7 +171,7 @@ impl<'t, 'w> Reader<'t, 'w> {
             return Ok(None);
         }
         let text = match token.kind {
-            TokenKind::Number => Some(token.text(self.text)),
+            TokenKind::Number => Some(token.of(self.text)),
             TokenKind::Absent
             | TokenKind::Text
             | TokenKind::Escaped
@@ -259,10 +262,11 @@ pub(super) fn check_id(id: &str) -> Result<&str, Problem> {
 /// The decimal text of a JSON number that is an integer.
 #[inline]
 fn integer_text(number: &str) -> Option<&str> {
-    if number.contains(['.', 'e', 'E']) {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    Some(if number == "-0" { "0" } else { number })
+    Some(if number == "-0" { digits } else { number })
 }
 
 /// The `f64` nearest to a JSON number; infinite when it is too large for one.
@@ -277,26 +281,24 @@ fn number(text: &str) -> f64 {
     const POWERS: [f64; 16] = [
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
     ];
-    if text.len() <= 15 {
-        let mut mantissa = 0_u64;
-        let mut decimals = None;
-        for byte in text.bytes() {
-            match byte {
-                b'0'..=b'9' => {
-                    mantissa = mantissa * 10 + u64::from(byte - b'0');
-                    decimals = decimals.map(|count: usize| count + 1);
-                }
-                b'.' => decimals = Some(0),
-                _ => return parse(text),
-            }
+    let mut mantissa = 0_u64;
+    let mut point = None;
+    for (at, byte) in text.bytes().enumerate().take(16) {
+        match byte {
+            b'0'..=b'9' => mantissa = mantissa * 10 + u64::from(byte - b'0'),
+            b'.' => point = Some(at + 1),
+            _ => return parse(text),
         }
-        let power = POWERS.get(decimals.unwrap_or(0)).copied().unwrap_or(1.0);
-        return mantissa as f64 / power;
     }
-    parse(text)
+    let decimals = point.map_or(0, |point| text.len() - point);
+    match POWERS.get(decimals) {
+        Some(power) if text.len() <= 15 => mantissa as f64 / power,
+        Some(_) | None => parse(text),
+    }
 }
 
 /// The same in general; NaN never, since JSON has none.
+#[cold]
 fn parse(text: &str) -> f64 {
     text.parse().unwrap_or(f64::INFINITY)
 }

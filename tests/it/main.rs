@@ -12,5 +12,14 @@ mod reference_decode;
 mod reference_formulas;
 mod reference_python;
 mod reference_selftest;
+//! Tests of the library through its public face, without servers.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests end at the first surprise like the tests themselves"
+)]
+
+mod config;
+mod export;
+mod http;
 mod simulated_traffic;
 mod tidy;

@@ -6,25 +6,26 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
+use proptest::sample::select;
 
 use super::Tick;
 use super::events::{ContactSpec, SurveySpec};
-use super::setup::{
-    Fcr, Formula, MatchOn, Message, Method, Scale, ServiceLevel, Setup, TargetRule, Window,
-};
+use super::settings::{MAX_EVENT_BYTES, setup};
+use super::setup::{Message, Setup};
 
 /// Events are spread around this instant, 2023-11-14T22:13:20Z.
 pub(crate) const BASE: i64 = 1_700_000_000_000;
 /// One step of the time grid.
 const STEP_MS: i64 = 500;
-/// Longest event text that is accepted; some events are made exactly that long, or a byte longer.
-const MAX_EVENT_BYTES: usize = 1_000;
 
 /// Settings and messages.
 pub(crate) fn universe() -> impl Strategy<Value = (Setup, Vec<Message>)> {
-    let bundles = proptest::collection::vec(bundle(), 0..18);
-    (setup(), bundles).prop_map(|(setup, bundles)| {
+    let bundles = proptest::collection::vec(bundle(), 0..24);
+    (setup(), bundles, 0..3_usize).prop_map(|(setup, mut bundles, order)| {
+        // Two in three arrive roughly in order of time, so that not too many are late.
+        if order > 0 {
+            bundles.sort_by_key(|bundle| bundle.parts.iter().filter_map(Part::time).max());
+        }
         let messages = build(&setup, bundles);
         (setup, messages)
     })
@@ -51,187 +52,61 @@ pub(crate) fn live_universe() -> impl Strategy<Value = (Setup, Vec<Message>, Vec
     })
 }
 
-/// Random settings of every kind.
-pub(crate) fn setup() -> impl Strategy<Value = Setup> {
-    let sets: Vec<Vec<&str>> = vec![
-        vec![],
-        vec!["queue"],
-        vec!["channel"],
-        vec!["queue", "channel"],
-        vec!["team"],
-        vec!["channel", "queue", "team"],
-    ];
-    let breakdowns = subsequence(sets, 1..=4).prop_flat_map(|sets| {
-        let count = sets.len();
-        (Just(owned(&sets)), subsequence(owned(&sets), 0..=count))
-    });
-    let times = (
-        select(vec![1_000_i64, 3_000, 8_000, 30_000]),
-        select(vec![0_i64, 500, 2_000, 6_000]),
-        select(vec![0_i64, 1_000, 2_000]),
-    );
-    (
-        windows(),
-        breakdowns,
-        values(),
-        times,
-        service_level(),
-        fcr(),
-        scales(),
-    )
-        .prop_map(
-            |(
-                windows,
-                (breakdowns, handle_time_breakdowns),
-                values,
-                times,
-                service_level,
-                fcr,
-                scales,
-            )| {
-                let (allowed_lateness_ms, survey_join_within_ms, short_abandon_ms) = times;
-                let (csat, csat_satisfied_from) = scales;
-                Setup {
-                    windows,
-                    breakdowns,
-                    values,
-                    handle_time_breakdowns,
-                    short_abandon_ms,
-                    survey_join_within_ms,
-                    service_level,
-                    csat,
-                    csat_satisfied_from,
-                    fcr,
-                    allowed_lateness_ms,
-                    max_clock_skew_ms: 1_000,
-                    max_event_bytes: MAX_EVENT_BYTES,
-                    ..Setup::default()
-                }
-            },
-        )
-}
-
-fn owned(sets: &[Vec<&str>]) -> Vec<Vec<String>> {
-    sets.iter()
-        .map(|set| set.iter().map(|&name| name.to_owned()).collect())
-        .collect()
-}
-
-/// One to three windows of different lengths, some of odd panes and with a delay.
-fn windows() -> impl Strategy<Value = Vec<Window>> {
-    let pane = select(vec![1_000_i64, 500, 1_500, 700, 250]);
-    let one = (
-        pane,
-        select(vec![1_i64, 2, 3, 5, 12, 30]),
-        select(vec![0_i64, 0, 1, 500, 1_000]),
-    );
-    proptest::collection::vec(one, 1..=3).prop_map(|windows| {
-        let mut by_length = BTreeMap::new();
-        for (pane_ms, panes, delay_ms) in windows {
-            let length_ms = pane_ms * panes;
-            by_length.insert(
-                length_ms,
-                Window {
-                    name: format!("{length_ms}ms"),
-                    length_ms,
-                    pane_ms,
-                    delay_ms,
-                },
-            );
-        }
-        by_length.into_values().collect()
-    })
-}
-
-fn values() -> impl Strategy<Value = BTreeMap<String, Vec<String>>> {
-    let queues = proptest::option::of(select(vec![
-        vec!["q1"],
-        vec!["q1", "q2"],
-        vec!["q1", "nobody"],
-    ]));
-    queues.prop_map(|queues| {
-        let known = queues.map(|known| known.into_iter().map(str::to_owned).collect());
-        known
-            .map(|known| ("queue".to_owned(), known))
-            .into_iter()
-            .collect()
-    })
-}
-
-fn service_level() -> impl Strategy<Value = ServiceLevel> {
-    let formula = select(vec![
-        Formula::ExcludeShort,
-        Formula::AbandonPositive,
-        Formula::AnsweredOnly,
-        Formula::AbandonNegative,
-        Formula::IgnoreEarlyAbandon,
-        Formula::ShortPositive,
-    ]);
-    let rule = |channel: Option<&str>, queue: Option<&str>, target_ms| TargetRule {
-        channel: channel.map(str::to_owned),
-        queue: queue.map(str::to_owned),
-        target_ms,
-    };
-    let rules = subsequence(
-        vec![
-            rule(Some("chat"), None, 2_001),
-            rule(None, Some("q1"), 500),
-            rule(Some("voice"), Some("q1"), 20_000),
-        ],
-        0..=3,
-    );
-    (formula, select(vec![1_000_i64, 2_000, 500]), rules).prop_map(|(formula, target_ms, rules)| {
-        ServiceLevel {
-            formula,
-            target_ms,
-            rules,
-        }
-    })
-}
-
-fn fcr() -> impl Strategy<Value = Fcr> {
-    let method = prop_oneof![5 => Just(Method::RepeatContact), 1 => Just(Method::Flag)];
-    let match_on = select(vec![MatchOn::CustomerAndIssue, MatchOn::Customer]);
-    (
-        method,
-        select(vec![500_i64, 1_000, 2_800, 3_000, 5_000]),
-        match_on,
-        any::<bool>(),
-    )
-        .prop_map(|(method, horizon_ms, match_on, transfer_fails)| Fcr {
-            method,
-            horizon_ms,
-            match_on,
-            transfer_fails,
-        })
-}
-
-fn scales() -> impl Strategy<Value = (Scale, i64)> {
-    select(vec![
-        (
-            Scale {
-                low: 1_000,
-                high: 5_000,
-            },
-            4_000,
-        ),
-        (
-            Scale {
-                low: 0,
-                high: 10_000,
-            },
-            7_500,
-        ),
-    ])
-}
-
 /// What one message carries.
 #[derive(Clone, Debug)]
 enum Part {
-    Contact(ContactSpec),
-    Survey(SurveySpec),
+    Contact(ContactSpec, Option<Edge>),
+    Survey(SurveySpec, Option<Edge>),
     /// Something that is rejected, one line, by number.
     Broken(usize),
+}
+
+impl Part {
+    fn time(&self) -> Option<i64> {
+        match self {
+            Self::Contact(spec, _) => Some(spec.ended_at),
+            Self::Survey(spec, _) => Some(spec.submitted_at),
+            Self::Broken(_) => None,
+        }
+    }
+}
+
+/// A time at one of the bounds seen from a contact that came before, or a millisecond beside it.
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    bound: Bound,
+    nudge_ms: i64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    HorizonAfter,
+    HorizonBefore,
+    LatenessBefore,
+    JoinAfter,
+}
+
+impl Edge {
+    fn beside(self, setup: &Setup, end: i64) -> i64 {
+        let distance = match self.bound {
+            Bound::HorizonAfter => setup.fcr.horizon_ms,
+            Bound::HorizonBefore => -setup.fcr.horizon_ms,
+            Bound::LatenessBefore => -setup.allowed_lateness_ms,
+            Bound::JoinAfter => setup.survey_join_within_ms,
+        };
+        end + distance + self.nudge_ms
+    }
+}
+
+fn edge() -> impl Strategy<Value = Option<Edge>> {
+    let bound = select(vec![
+        Bound::HorizonAfter,
+        Bound::HorizonBefore,
+        Bound::LatenessBefore,
+        Bound::JoinAfter,
+    ]);
+    let edge = (bound, -1..=1_i64).prop_map(|(bound, nudge_ms)| Edge { bound, nudge_ms });
+    prop_oneof![3 => Just(None), 1 => edge.prop_map(Some)]
 }
 
 /// How the parts of a message are put together.
@@ -260,8 +135,8 @@ struct Bundle {
 
 fn bundle() -> impl Strategy<Value = Bundle> {
     let part = prop_oneof![
-        6 => super::events::contact().prop_map(Part::Contact),
-        3 => super::events::survey().prop_map(Part::Survey),
+        6 => (super::events::contact(), edge()).prop_map(|(spec, edge)| Part::Contact(spec, edge)),
+        3 => (super::events::survey(), edge()).prop_map(|(spec, edge)| Part::Survey(spec, edge)),
         1 => (0..super::events::BROKEN.len()).prop_map(Part::Broken),
     ];
     let framing = prop_oneof![
@@ -273,7 +148,7 @@ fn bundle() -> impl Strategy<Value = Bundle> {
         1 => Just(Framing::MessageId),
     ];
     let stored =
-        prop_oneof![8 => Just(None), 1 => select(vec![1_000_i64, 1_001, 0]).prop_map(Some)];
+        prop_oneof![19 => Just(None), 1 => select(vec![1_000_i64, 1_001, 0]).prop_map(Some)];
     (
         proptest::collection::vec(part, 1..=3),
         framing,
@@ -293,15 +168,26 @@ fn build(setup: &Setup, mut bundles: Vec<Bundle>) -> Vec<Message> {
     let lateness = setup.allowed_lateness_ms;
     let mut contacts: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     let mut surveys: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    let mut last_end = None;
     for bundle in &mut bundles {
         let framing = bundle.framing;
         let id = bundle.id;
         for (index, part) in bundle.parts.iter_mut().enumerate() {
             match part {
-                Part::Contact(spec) => {
+                Part::Contact(spec, edge) => {
+                    let moved = edge
+                        .zip(last_end)
+                        .map(|(edge, end)| edge.beside(setup, end));
+                    spec.ended_at = moved.unwrap_or(spec.ended_at);
                     spec.ended_at = within(&mut contacts, spec.name(), spec.ended_at, lateness);
+                    last_end = Some(spec.ended_at);
                 }
-                Part::Survey(spec) => {
+                Part::Survey(spec, edge) => {
+                    let end = spec
+                        .about()
+                        .and_then(|name| contacts.get(&name)?.last().copied());
+                    let moved = edge.zip(end).map(|(edge, end)| edge.beside(setup, end));
+                    spec.submitted_at = moved.unwrap_or(spec.submitted_at);
                     let identity = spec.identity(outside_id(framing, id, index));
                     spec.submitted_at = within(&mut surveys, identity, spec.submitted_at, lateness);
                 }
@@ -310,7 +196,7 @@ fn build(setup: &Setup, mut bundles: Vec<Bundle>) -> Vec<Message> {
         }
     }
     for part in bundles.iter_mut().flat_map(|bundle| &mut bundle.parts) {
-        if let Part::Survey(spec) = part {
+        if let Part::Survey(spec, _) = part {
             let ends = spec.about().and_then(|name| contacts.get(&name));
             let gaps = || {
                 ends.into_iter()
@@ -352,8 +238,8 @@ fn write(setup: &Setup, bundle: &Bundle) -> Message {
     let mut texts: Vec<String> = Vec::new();
     for part in &bundle.parts {
         texts.push(match part {
-            Part::Contact(spec) => spec.text(),
-            Part::Survey(spec) => spec.text(setup),
+            Part::Contact(spec, _) => spec.text(),
+            Part::Survey(spec, _) => spec.text(setup),
             Part::Broken(number) => super::events::broken(*number, MAX_EVENT_BYTES),
         });
     }
@@ -393,11 +279,7 @@ fn write(setup: &Setup, bundle: &Bundle) -> Message {
             texts.swap_remove(0)
         }
     };
-    let first_time = bundle.parts.iter().find_map(|part| match part {
-        Part::Contact(spec) => Some(spec.ended_at),
-        Part::Survey(spec) => Some(spec.submitted_at),
-        Part::Broken(_) => None,
-    });
+    let first_time = bundle.parts.iter().find_map(Part::time);
     let stored_at = first_time
         .zip(bundle.stored_before_ms)
         .map(|(time, before)| time - before);

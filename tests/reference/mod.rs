@@ -19,9 +19,11 @@ pub(crate) mod message;
 pub(crate) mod output;
 pub(crate) mod rearrange;
 pub(crate) mod record;
+pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod stats;
 pub(crate) mod time;
+pub(crate) mod wording;
 
 use ledger::Ledger;
 use output::Output;

@@ -28,7 +28,7 @@ pub(super) fn read(root: &mut Section, report: &mut Report) -> Breakdown {
     );
     check_sets(&sets, report);
     let max_keys = section.read(report, "max_keys", default.max_keys);
-    max_keys.must(max_keys.value > 0, report, "must be above 0", "");
+    max_keys.not_zero(report, "the default is 1000");
     let key_ttl = section.read(report, "key_ttl", default.key_ttl).value;
     section.finish(report);
     Breakdown {
@@ -48,7 +48,7 @@ pub(super) fn check_sets(sets: &Given<Vec<Vec<String>>>, report: &mut Report) {
                 report.problem(
                     &sets.at,
                     format!("{} names `{name}` twice", show_set(set)),
-                    "",
+                    "take one of them out",
                 );
             }
         }

@@ -22,7 +22,7 @@ pub(super) fn read(root: &mut Section, report: &mut Report) -> Settings {
         "after a crash at most this much of the stream is read again: \"60s\"",
     );
     let keep = section.read(report, "keep", default.keep);
-    keep.must(keep.value > 0, report, "must be above 0", "");
+    keep.not_zero(report, "the default is 3");
     section.finish(report);
     Settings {
         dir,

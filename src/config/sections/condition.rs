@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::alert::{Amount, Change, Condition, Objective};
 use crate::kpi::{Kpi, Unit};
 
-use super::super::report::{Given, Report};
+use super::super::report::{At, Given, Report};
 use super::super::section::Section;
 use super::window::Length;
 
@@ -70,11 +70,6 @@ pub(super) fn read(section: &mut Section, report: &mut Report, kpi: Kpi) -> Opti
             threshold,
         }
     };
-    let no_data = no_data.filter(|silence| {
-        let positive = !silence.value.duration.is_zero();
-        silence.must(positive, report, "must be above 0", "no_data_for = \"10m\"");
-        positive
-    });
     below
         .map(threshold(true))
         .or_else(|| above.map(threshold(false)))
@@ -192,8 +187,18 @@ fn read_objective(
 }
 
 impl Draft {
+    /// Where the condition stands.
+    pub(super) fn at(&self) -> &At {
+        match self {
+            Self::Threshold { threshold, .. } => &threshold.at,
+            Self::Change { by, .. } => &by.at,
+            Self::Burn(objective) => &objective.at,
+            Self::NoData(silence) => &silence.at,
+        }
+    }
+
     /// The condition, once the baseline has a window.
-    pub(super) fn finish(self, baseline: String) -> Condition {
+    pub(super) fn finish(&self, baseline: String) -> Condition {
         match self {
             Self::Threshold {
                 below: true,
@@ -208,13 +213,13 @@ impl Draft {
                     baseline,
                     by: by.value,
                 };
-                if drops {
+                if *drops {
                     Condition::Drops(change)
                 } else {
                     Condition::Rises(change)
                 }
             }
-            Self::Burn(objective) => Condition::Burn(objective.value),
+            Self::Burn(objective) => Condition::Burn(objective.value.clone()),
             Self::NoData(silence) => Condition::NoData(silence.value.duration),
         }
     }

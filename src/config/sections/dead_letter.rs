@@ -20,7 +20,7 @@ pub(super) fn read(root: &mut Section, report: &mut Report) -> DeadLetter {
     let payloads = [("original", Payload::Original), ("none", Payload::None)];
     let payload = section.choice(report, "payload", default.payload, &payloads);
     let rate = section.read(report, "max_per_second", default.max_per_second);
-    rate.must(rate.value > 0, report, "must be above 0", "");
+    rate.not_zero(report, "payload = \"none\" publishes headers alone");
     let create = section.read(report, "create", default.create).value;
     section.finish(report);
     DeadLetter {

@@ -35,6 +35,12 @@ const PRIVATE: [&str; 6] = [
 /// The dimensions that need no configuration.
 const STANDARD: [&str; 3] = ["channel", "queue", "agent_id"];
 
+/// The value of a dimension that an event does not have.
+const ABSENT: &str = "unknown";
+
+/// Values that no event has to bring.
+const BOOKED: [&str; 3] = [ABSENT, "__other__", "__overflow__"];
+
 /// Longest value of a dimension, bytes.
 const LONGEST_VALUE: usize = 256;
 
@@ -80,7 +86,7 @@ pub(super) fn is_label_name(name: &str) -> bool {
 
 /// `[dimensions.NAME]`.
 #[derive(Default)]
-pub(super) struct Known {
+pub(in super::super) struct Known {
     /// Every name, to be kept from events.
     pub(super) names: Vec<String>,
     /// The values of those that list them; what is not listed is booked under `__other__`.
@@ -104,12 +110,37 @@ pub(super) fn read_known(root: &mut Section, report: &mut Report) -> Known {
         };
         for (index, value) in values.value.iter().enumerate() {
             if let Some(fault) = value_fault(value, values.value.iter().take(index)) {
-                report.problem(&values.at, format!("`{value}` {fault}"), "");
+                report.problem(
+                    &values.at,
+                    format!("`{value}` {fault}"),
+                    "take it out of the list",
+                );
             }
         }
         known.values.insert(name, values.value);
     }
     known
+}
+
+impl Known {
+    /// Warns of a value to compare with that the dimension is not known to have.
+    pub(super) fn advise(&self, name: &str, value: &str, at: &At, report: &mut Report) {
+        let Some(values) = self.values.get(name) else {
+            return;
+        };
+        if BOOKED.contains(&value) || values.iter().any(|known| known == value) {
+            return;
+        }
+        let meant = nearest(value, values.iter().map(String::as_str));
+        report.warning(
+            at,
+            format!("`{value}` is not among dimensions.{name}.values"),
+            meant.map_or_else(
+                || "what is not listed there is booked under `__other__`".into(),
+                |meant| format!("did you mean `{meant}`?"),
+            ),
+        );
+    }
 }
 
 fn value_fault<'a>(
@@ -119,7 +150,7 @@ fn value_fault<'a>(
     if value.len() > LONGEST_VALUE {
         return Some("is longer than 256 bytes");
     }
-    if matches!(value.as_str(), "__other__" | "__overflow__") {
+    if value != ABSENT && BOOKED.contains(&value.as_str()) {
         return Some("is booked by cxpulse itself");
     }
     earlier

@@ -131,7 +131,7 @@ fn check_subjects(interaction: &Given<String>, survey: &Given<String>, report: &
 }
 
 fn check_sizes(event: &Given<usize>, message: &Given<usize>, report: &mut Report) {
-    event.must(event.value > 0, report, "must be above 0", "");
+    event.not_zero(report, "the default is 262144");
     message.must(
         message.value <= LARGEST_MESSAGE,
         report,

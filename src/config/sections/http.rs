@@ -66,7 +66,7 @@ fn read_auth(http: &mut Section, report: &mut Report) -> Option<Auth> {
         report.problem(
             &user.at,
             "a user name of basic authentication has no colon",
-            "",
+            "the colon separates user and password in the header",
         );
     }
     section.finish(report);
@@ -96,15 +96,22 @@ fn read_limits(http: &mut Section, report: &mut Report) -> Limits {
     let default = Limits::default();
     let mut section = http.child(report, "limits");
     let connections = section.read(report, "max_connections", default.max_connections);
-    connections.must(connections.value > 0, report, "must be above 0", "");
+    connections.not_zero(report, "the default is 512");
     let readers = section.read(report, "max_stream_clients", default.max_stream_clients);
-    readers.must(readers.value > 0, report, "must be above 0", "");
+    readers.not_zero(report, "the default is 256");
     let timeout = section.read(report, "header_timeout", default.header_timeout);
+<<<<<<< HEAD
     timeout.must(!timeout.value.is_zero(), report, "must be above 0", "");
+    let write = section.read(report, "write_timeout", default.write_timeout);
+    write.must(!write.value.is_zero(), report, "must be above 0", "");
+=======
+    timeout.not_zero(report, "the default is \"10s\"");
+>>>>>>> room/config
     section.finish(report);
     Limits {
         max_connections: connections.value,
         max_stream_clients: readers.value,
         header_timeout: timeout.value,
+        write_timeout: write.value,
     }
 }

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::kpi::{
-    Fcr, FcrMatch, FcrMethod, Polarity, ServiceLevelFormula, ServiceLevelRule, Settings,
-};
+use crate::kpi::{Fcr, FcrMatch, FcrMethod, ServiceLevelFormula, ServiceLevelRule, Settings};
 use crate::{decode, time};
 
 use super::super::duration::format_duration;
 use super::super::report::{Given, Report};
 use super::super::section::Section;
-use super::super::setting::Setting;
-use super::{breakdown, dimension};
+use super::dimension::{self, Known};
+use super::{breakdown, scale};
 
 /// The definitions, and the scales for decoding.
 pub(super) struct Kpis {
@@ -31,15 +29,17 @@ pub(super) fn read(
     root: &mut Section,
     report: &mut Report,
     sets: &Given<Vec<Vec<String>>>,
+    known: &Known,
 ) -> Kpis {
     let default = Settings::default();
     let scales = decode::Settings::default();
     let mut section = root.child(report, "kpis");
     let short_abandon = section.read(report, "short_abandon", default.short_abandon);
     let survey_join_within = section.read(report, "survey_join_within", default.survey_join_within);
-    let service_level = read_service_level(&mut section, report);
-    let (csat_scale, satisfied_from) = read_csat(&mut section, report, scales.csat_scale_milli);
-    let (ces_scale, ces_polarity) = read_ces(&mut section, report, scales.ces_scale_milli);
+    let service_level = read_service_level(&mut section, report, known);
+    let (csat_scale, satisfied_from) =
+        scale::read_csat(&mut section, report, scales.csat_scale_milli);
+    let (ces_scale, ces_polarity) = scale::read_ces(&mut section, report, scales.ces_scale_milli);
     let fcr = read_fcr(&mut section, report);
     let handle_time = read_handle_time(&mut section, report, sets);
     section.finish(report);
@@ -67,7 +67,7 @@ struct ServiceLevel {
     rules: Vec<ServiceLevelRule>,
 }
 
-fn read_service_level(kpis: &mut Section, report: &mut Report) -> ServiceLevel {
+fn read_service_level(kpis: &mut Section, report: &mut Report, known: &Known) -> ServiceLevel {
     let default = Settings::default();
     let mut section = kpis.child(report, "service_level");
     let formulas = ServiceLevelFormula::ALL.map(|formula| (formula.name(), formula));
@@ -77,7 +77,7 @@ fn read_service_level(kpis: &mut Section, report: &mut Report) -> ServiceLevel {
     let mut rules: Vec<ServiceLevelRule> = Vec::new();
     for rule in section.children(report, "where").unwrap_or_default() {
         let at = rule.at();
-        let Some(rule) = read_rule(rule, report) else {
+        let Some(rule) = read_rule(rule, report, known) else {
             continue;
         };
         if rules.iter().any(|earlier| earlier.matches == rule.matches) {
@@ -98,16 +98,11 @@ fn read_service_level(kpis: &mut Section, report: &mut Report) -> ServiceLevel {
 }
 
 fn check_target(target: &Given<Duration>, report: &mut Report) {
-    target.must(
-        !target.value.is_zero(),
-        report,
-        "must be above 0",
-        "target = \"20s\"",
-    );
+    target.not_zero(report, "target = \"20s\"");
 }
 
 /// `target` and one key per dimension.
-fn read_rule(mut section: Section, report: &mut Report) -> Option<ServiceLevelRule> {
+fn read_rule(mut section: Section, report: &mut Report, known: &Known) -> Option<ServiceLevelRule> {
     const FORM: &str = "channel = \"email\", target = \"4h\"";
     let target = section.required::<Duration>(report, "target", FORM);
     let mut matches = BTreeMap::new();
@@ -115,6 +110,7 @@ fn read_rule(mut section: Section, report: &mut Report) -> Option<ServiceLevelRu
         let value = section.optional::<String>(report, &name);
         if let Some(value) = value {
             dimension::check_name(&name, &value.at, report);
+            known.advise(&name, &value.value, &value.at, report);
             matches.insert(name, value.value);
         }
     }
@@ -127,122 +123,6 @@ fn read_rule(mut section: Section, report: &mut Report) -> Option<ServiceLevelRu
         matches,
         target: target.value,
     })
-}
-
-fn read_csat(kpis: &mut Section, report: &mut Report, scale: (i32, i32)) -> ((i32, i32), i32) {
-    let default = Settings::default().csat_satisfied_from_milli;
-    let mut section = kpis.child(report, "csat");
-    let scale_given = section.has("scale");
-    let scale = read_scale(&mut section, report, scale);
-    let from = section.read(report, "satisfied_from", Milli(default));
-    section.finish(report);
-    if !scale_holds(scale.value, from.value.0) {
-        let at = if from.at.origin.is_given() {
-            &from.at
-        } else {
-            &scale.at
-        };
-        report.problem(
-            at,
-            format!(
-                "satisfied_from {} is not on the scale {}",
-                from.value.show(),
-                show_scale(scale.value)
-            ),
-            "answers from satisfied_from on count as satisfied; it lies on the scale",
-        );
-    } else if scale_given && !from.at.origin.is_given() {
-        report.warning(
-            &scale.at,
-            format!(
-                "the scale is given but satisfied_from stays {}",
-                from.value.show()
-            ),
-            "say from which answer on customers count as satisfied",
-        );
-    }
-    (scale.value, from.value.0)
-}
-
-fn read_ces(kpis: &mut Section, report: &mut Report, scale: (i32, i32)) -> ((i32, i32), Polarity) {
-    let mut section = kpis.child(report, "ces");
-    let scale = read_scale(&mut section, report, scale);
-    let polarities = [
-        ("low_is_easy", Polarity::LowIsEasy),
-        ("high_is_easy", Polarity::HighIsEasy),
-    ];
-    let default = Settings::default().ces_polarity;
-    let polarity = section.choice(report, "polarity", default, &polarities);
-    section.finish(report);
-    (scale.value, polarity.value)
-}
-
-/// A score, kept in thousandths.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Milli(i32);
-
-impl Setting for Milli {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::as_conversions,
-        reason = "checked to be whole and within a million"
-    )]
-    fn parse(node: &super::super::tree::Node) -> Result<Self, super::super::setting::Fault> {
-        let milli = f64::parse(node)? * 1000.0;
-        if milli.abs() > 1e9 {
-            return Err(super::super::setting::Fault::new("is beyond a million", ""));
-        }
-        if (milli - milli.round()).abs() > 1e-6 {
-            return Err(super::super::setting::Fault::new(
-                "has more than three decimals",
-                "",
-            ));
-        }
-        Ok(Self(milli.round() as i32))
-    }
-
-    fn show(&self) -> String {
-        if self.0 % 1000 == 0 {
-            (self.0 / 1000).to_string()
-        } else {
-            (f64::from(self.0) / 1000.0).to_string()
-        }
-    }
-}
-
-fn read_scale(
-    section: &mut Section,
-    report: &mut Report,
-    default: (i32, i32),
-) -> Given<(i32, i32)> {
-    let ends = section.read(report, "scale", vec![Milli(default.0), Milli(default.1)]);
-    let scale = match ends.value.as_slice() {
-        [Milli(low), Milli(high)] if low < high => (*low, *high),
-        [_, _] => {
-            report.problem(
-                &ends.at,
-                "the low end is not below the high end",
-                "scale = [1, 5]",
-            );
-            default
-        }
-        _ => {
-            report.problem(&ends.at, "a scale has two ends", "scale = [1, 5]");
-            default
-        }
-    };
-    Given {
-        value: scale,
-        at: ends.at,
-    }
-}
-
-fn scale_holds((low, high): (i32, i32), value: i32) -> bool {
-    (low..=high).contains(&value)
-}
-
-fn show_scale((low, high): (i32, i32)) -> String {
-    vec![Milli(low), Milli(high)].show()
 }
 
 fn read_fcr(kpis: &mut Section, report: &mut Report) -> Fcr {
@@ -273,7 +153,7 @@ fn read_fcr(kpis: &mut Section, report: &mut Report) -> Fcr {
     let match_on = section.choice(report, "match_on", default.match_on, &matches);
     let transfer_fails = section.read(report, "transfer_fails", default.transfer_fails);
     let max_contacts = section.read(report, "max_contacts", default.max_contacts);
-    max_contacts.must(max_contacts.value > 0, report, "must be above 0", "");
+    max_contacts.not_zero(report, "the default is 20000000");
     section.finish(report);
     Fcr {
         method: method.value,

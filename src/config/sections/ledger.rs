@@ -27,7 +27,7 @@ pub(super) fn read(root: &mut Section, report: &mut Report) -> Ledger {
         "records are remembered for twice the lateness",
     );
     let max_entries = section.read(report, "max_entries", default.max_entries);
-    max_entries.must(max_entries.value > 0, report, "must be above 0", "");
+    max_entries.not_zero(report, "the default is 10000000");
     section.finish(report);
     Ledger {
         allowed_lateness: lateness.value,

@@ -1,9 +1,9 @@
 //! The sections of the configuration, one file each, and their composition.
 
+mod alert_keys;
+mod alert_texts;
 mod alerts;
-mod annotation;
 mod breakdown;
-mod burn;
 mod checkpoint;
 mod condition;
 mod dead_letter;
@@ -15,11 +15,13 @@ mod kpis;
 mod ledger;
 mod log;
 mod nats;
+mod scale;
 mod sinks;
 mod source;
 mod window;
 
 pub(super) use condition::Draft;
+pub(super) use dimension::Known;
 pub(super) use window::Length;
 
 use std::collections::BTreeSet;
@@ -60,9 +62,10 @@ pub(super) fn read(mut root: Section, report: &mut Report) -> Config {
     let mut windows = window::read(&mut root, report);
     let breakdown = breakdown::read(&mut root, report);
     let known = dimension::read_known(&mut root, report);
-    let kpis = kpis::read(&mut root, report, &breakdown.sets);
+    let kpis = kpis::read(&mut root, report, &breakdown.sets, &known);
     let ledger = ledger::read(&mut root, report);
     let judge = advice::Judge {
+        known: &known,
         kpis: &kpis.settings,
         csat_scale_milli: kpis.csat_scale_milli,
         ces_scale_milli: kpis.ces_scale_milli,
@@ -70,6 +73,7 @@ pub(super) fn read(mut root: Section, report: &mut Report) -> Config {
     let alert = alerts::read(&mut root, report, &mut windows, &breakdown.sets, &judge);
     let dimensions = dimensions(&breakdown.sets.value, &known, &kpis);
     let events = events::read(&mut root, report, &dimensions);
+    let export = export::read(&mut root, report, &kpis.settings, &windows);
     let config = Config {
         decode: decode::Settings {
             dimensions: dimensions.clone(),
@@ -89,7 +93,7 @@ pub(super) fn read(mut root: Section, report: &mut Report) -> Config {
             allowed_lateness: ledger.allowed_lateness,
             max_entries: ledger.max_entries,
         },
-        export: export::read(&mut root, report),
+        export,
         checkpoint: checkpoint::read(&mut root, report),
         http: http::read(&mut root, report),
         log: log::read(&mut root, report),
@@ -120,7 +124,7 @@ pub(super) fn read(mut root: Section, report: &mut Report) -> Config {
 /// The dimensions that events carry: the three of the contract, then all that a breakdown, a list
 /// of known values or a service-level rule names. Alerts name no others: their breakdowns are
 /// among the configured ones.
-fn dimensions(sets: &[Vec<String>], known: &dimension::Known, kpis: &kpis::Kpis) -> Vec<String> {
+fn dimensions(sets: &[Vec<String>], known: &Known, kpis: &kpis::Kpis) -> Vec<String> {
     let standard = decode::Settings::default().dimensions;
     let rules = &kpis.settings.service_level_rules;
     let named: BTreeSet<&String> = sets

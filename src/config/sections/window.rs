@@ -100,8 +100,10 @@ fn show_default(index: usize, window: &WindowSpec, report: &mut Report) {
 }
 
 fn read_window(mut section: Section, report: &mut Report) -> Option<Given<WindowSpec>> {
+    let mut later_form = false;
     for later in ["since", "zone"] {
         if let Some(node) = section.take(report, later) {
+            later_form = true;
             report.problem(
                 &section.at_key(later, &node.origin),
                 "the day so far is not supported yet",
@@ -109,7 +111,11 @@ fn read_window(mut section: Section, report: &mut Report) -> Option<Given<Window
             );
         }
     }
-    let length = section.required::<Length>(report, "length", "length = \"1h\"");
+    let length = if later_form {
+        section.optional::<Length>(report, "length")
+    } else {
+        section.required::<Length>(report, "length", "length = \"1h\"")
+    };
     let pane_given = section.has("pane");
     let default_pane = length
         .as_ref()
@@ -118,11 +124,12 @@ fn read_window(mut section: Section, report: &mut Report) -> Option<Given<Window
     let delay = section.read(report, "delay", Duration::ZERO);
     section.finish(report);
     let length = length?;
-    check_length(&length, report);
-    if pane_given {
-        check_pane(&pane, length.value.duration, report);
-    } else {
-        check_default_pane(&length, report);
+    if check_length(&length, report) {
+        if pane_given {
+            check_pane(&pane, length.value.duration, report);
+        } else {
+            check_default_pane(&length, report);
+        }
     }
     delay.must(
         delay.value <= LONGEST,
@@ -142,7 +149,7 @@ fn read_window(mut section: Section, report: &mut Report) -> Option<Given<Window
     })
 }
 
-fn check_length(length: &Given<Length>, report: &mut Report) {
+fn check_length(length: &Given<Length>, report: &mut Report) -> bool {
     let duration = length.value.duration;
     length.must(
         !duration.is_zero(),
@@ -156,12 +163,17 @@ fn check_length(length: &Given<Length>, report: &mut Report) {
         "is longer than 30 days",
         "windows go up to 30d",
     );
+    !duration.is_zero() && duration <= LONGEST
 }
 
 fn check_pane(pane: &Given<Duration>, length: Duration, report: &mut Report) {
     let pane_ms = pane.value.as_millis();
     if pane_ms == 0 {
-        report.problem(&pane.at, "a pane is at least 1ms long", "");
+        report.problem(
+            &pane.at,
+            "a pane is at least 1ms long",
+            "leave it out for a 60th of the length",
+        );
         return;
     }
     let length_ms = length.as_millis();
@@ -198,54 +210,87 @@ fn check_default_pane(length: &Given<Length>, report: &mut Report) {
 }
 
 impl Windows {
-    /// The window of that name, else one of that length.
-    pub(super) fn find(&self, length: &Length) -> Option<&WindowSpec> {
-        let named = self.0.iter().find(|window| window.name == length.text);
-        named.or_else(|| {
-            self.0
-                .iter()
-                .find(|window| window.length == length.duration)
-        })
+    /// The window of that name, else one of that length, else a new one for the alert alone.
+    pub(super) fn watched(&mut self, length: &Given<Length>, report: &mut Report) -> WindowSpec {
+        let named = self
+            .0
+            .iter()
+            .find(|window| window.name == length.value.text);
+        let duration = length.value.duration;
+        let same_length = |window: &&WindowSpec| window.length == duration;
+        match named.or_else(|| self.0.iter().find(same_length)) {
+            Some(window) => window.clone(),
+            None => self.add(&length.value, Duration::ZERO, &length.at, report),
+        }
     }
 
-    /// The name of a window that an alert needs; it is added where it is lacking, with the delay of
-    /// the window it is compared with.
-    pub(super) fn need(
+    /// The window to compare a watched one with. It has the same delay: the short one is taken out
+    /// of it.
+    pub(super) fn baseline(
         &mut self,
-        length: &Length,
-        delay: Option<Duration>,
-        at: &At,
+        length: &Given<Length>,
+        watched: &WindowSpec,
         report: &mut Report,
     ) -> WindowSpec {
-        let wanted = |window: &&WindowSpec| delay.is_none_or(|delay| window.delay == delay);
-        let named = self.find(length).filter(wanted);
-        let same_length = |window: &&WindowSpec| window.length == length.duration;
-        if let Some(window) = named.or_else(|| self.0.iter().filter(same_length).find(wanted)) {
+        let fits = |window: &&WindowSpec| {
+            window.length == length.value.duration && window.delay == watched.delay
+        };
+        if let Some(window) = self.0.iter().find(fits) {
             return window.clone();
         }
-        let given = Given {
-            value: length.clone(),
-            at: at.clone(),
-        };
-        check_length(&given, report);
-        check_default_pane(&given, report);
-        if self.0.iter().any(|window| window.name == length.text) {
+        if self.0.iter().any(|window| window.name == length.value.text) {
             report.problem(
-                at,
+                &length.at,
                 format!(
-                    "window {} has another delay than the window it goes with",
-                    length.text
+                    "window {} has another delay than window {}",
+                    length.value.text, watched.name
                 ),
                 "give both windows the same `delay`",
             );
         }
+        self.add(&length.value, watched.delay, &length.at, report)
+    }
+
+    /// Makes sure that there is a window of that length.
+    pub(super) fn derived(
+        &mut self,
+        duration: Duration,
+        watched: &WindowSpec,
+        at: &At,
+        report: &mut Report,
+    ) {
+        if !self.0.iter().any(|window| window.length == duration) {
+            self.add(&Length::of(duration), watched.delay, at, report);
+        }
+    }
+
+    fn add(
+        &mut self,
+        length: &Length,
+        delay: Duration,
+        at: &At,
+        report: &mut Report,
+    ) -> WindowSpec {
+        let given = Given {
+            value: length.clone(),
+            at: at.clone(),
+        };
+        if check_length(&given, report) {
+            check_default_pane(&given, report);
+        }
         let window = WindowSpec {
-            delay: delay.unwrap_or_default(),
+            delay,
             for_alert_only: true,
             ..WindowSpec::new(&length.text, length.duration)
         };
         self.0.push(window.clone());
         window
+    }
+
+    /// True if a configured window is longer than that.
+    pub(super) fn any_longer_than(&self, length: Duration) -> bool {
+        let mut configured = self.0.iter().filter(|window| !window.for_alert_only);
+        configured.any(|window| window.length > length)
     }
 
     /// All windows, the configured ones first.
