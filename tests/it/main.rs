@@ -22,3 +22,4 @@ mod config;
 mod export;
 mod http;
 mod simulated_traffic;
+mod tidy;
