@@ -101,10 +101,13 @@ fn read_limits(http: &mut Section, report: &mut Report) -> Limits {
     readers.not_zero(report, "the default is 256");
     let timeout = section.read(report, "header_timeout", default.header_timeout);
     timeout.not_zero(report, "the default is \"10s\"");
+    let write = section.read(report, "write_timeout", default.write_timeout);
+    write.not_zero(report, "the default is \"30s\"");
     section.finish(report);
     Limits {
         max_connections: connections.value,
         max_stream_clients: readers.value,
         header_timeout: timeout.value,
+        write_timeout: write.value,
     }
 }
