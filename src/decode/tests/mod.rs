@@ -2,8 +2,9 @@
 
 #![expect(
     clippy::shadow_unrelated,
+    clippy::string_slice,
     clippy::wildcard_enum_match_arm,
-    reason = "in tests, short names reused case by case and a panic for all else read better"
+    reason = "in tests, short names reused case by case and a panic for what was not expected read better"
 )]
 
 mod cloud_events;
