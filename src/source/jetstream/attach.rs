@@ -1,0 +1,392 @@
+//! From nothing to a consumer: the checks of the stream and what they report.
+
+use std::time::Duration;
+
+use async_nats::Subscriber;
+use tracing::{info, warn};
+
+use super::{Cursor, End, Source, nanos, rfc3339};
+use crate::nats::{
+    ApiError, ConsumerRequest, Deliver, Retry, StreamInfo, StreamRequest, overlap, stopped,
+};
+use crate::source::{
+    Attached, Begin, Change, Error, Gap, GapCause, Position, SourceEvent, StreamIdentity,
+};
+use crate::time::Timestamp;
+
+/// How long a consumer stays without pull requests: long enough for a paused process to find its
+/// consumer again, short enough to leave nothing behind.
+const INACTIVE_THRESHOLD: Duration = Duration::from_mins(1);
+
+/// Most bytes of a stream that we create.
+const CREATED_MAX_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+/// How long a stream that we create remembers message ids.
+const CREATED_DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
+
+/// A consumer that stands and is asked for nothing yet.
+pub(super) struct Consumer {
+    pub(super) name: String,
+    pub(super) identity: StreamIdentity,
+    /// Replies come here: `<inbox>.<token>`.
+    pub(super) inbox: String,
+    pub(super) subscriber: Subscriber,
+    /// Messages that wait for us, without the one that is only compared.
+    pub(super) pending: u64,
+    /// The message that we know and that may come first: sequence and store time.
+    pub(super) known: Option<(u64, Timestamp)>,
+    /// Connections made when this consumer was.
+    pub(super) connects: u64,
+}
+
+impl Source {
+    /// Waits for connection and stream, checks the stream against the cursor, reports what is
+    /// amiss, and makes a consumer.
+    pub(super) async fn attach(&mut self) -> Result<Consumer, End> {
+        let mut retry = Retry::default();
+        loop {
+            let connects = self.wait_connected().await?;
+            let received = self.link.bytes_received();
+            let attempt = self.try_attach(connects).await;
+            let error = match attempt {
+                Ok(consumer) => return Ok(consumer),
+                Err(Attempt::End(end)) => return Err(end),
+                Err(Attempt::Retry(error)) => error,
+            };
+            let unanswered = matches!(error, ApiError::Unanswered { .. });
+            if unanswered && self.link.bytes_received() == received {
+                // Not a single byte came: a black hole that pings have not found out yet. Fails
+                // only when the client is gone, and then all else does.
+                self.client.force_reconnect().await.ok();
+            }
+            let reason = error.to_string();
+            if retry.worth_a_line(&reason) {
+                let stream = &self.settings.stream;
+                if error.is_stream_not_found() {
+                    warn!(
+                        stream,
+                        "waiting for the stream: it does not exist (create it, or set source.create)"
+                    );
+                } else {
+                    warn!(stream, reason, "waiting for the stream");
+                }
+            }
+            self.sleep(retry.pause()).await?;
+        }
+    }
+
+    async fn wait_connected(&mut self) -> Result<u64, End> {
+        let mut link = self.link.watch();
+        let connected = link.wait_for(|state| state.connected);
+        tokio::select! {
+            biased;
+            () = stopped(&mut self.stop) => Err(End::Stopped),
+            state = connected => state.map(|state| state.connects).map_err(|_| End::Stopped),
+        }
+    }
+
+    async fn try_attach(&mut self, connects: u64) -> Result<Consumer, Attempt> {
+        let stream = self.settings.stream.clone();
+        let info = match self.until_stopped_info(&stream).await? {
+            Ok(info) => info,
+            Err(error) if error.is_stream_not_found() && self.settings.create => {
+                self.create_stream().await?
+            }
+            Err(error) => return Err(Attempt::Retry(error)),
+        };
+        let identity = self.check_stream(&info)?;
+        let deliver = self.compare(&info, &identity).await?;
+        self.make_consumer(&info, identity, deliver, connects).await
+    }
+
+    async fn until_stopped_info(
+        &mut self,
+        stream: &str,
+    ) -> Result<Result<StreamInfo, ApiError>, Attempt> {
+        tokio::select! {
+            biased;
+            () = stopped(&mut self.stop) => Err(Attempt::End(End::Stopped)),
+            info = self.api.stream_info(stream) => Ok(info),
+        }
+    }
+
+    async fn create_stream(&self) -> Result<StreamInfo, Attempt> {
+        let request = StreamRequest {
+            name: self.settings.stream.clone(),
+            subjects: self.settings.subjects.clone(),
+            retention: "limits",
+            storage: "file",
+            max_age: nanos(self.create_max_age),
+            max_bytes: CREATED_MAX_BYTES,
+            num_replicas: 1,
+            duplicate_window: nanos(CREATED_DUPLICATE_WINDOW.min(self.create_max_age)),
+            description: "events for cxpulse".into(),
+        };
+        let info = self.api.create_stream(&request).await?;
+        info!(
+            stream = request.name,
+            subjects = request.subjects.join(","),
+            max_age_seconds = self.create_max_age.as_secs(),
+            max_bytes = CREATED_MAX_BYTES,
+            "created the stream"
+        );
+        Ok(info)
+    }
+
+    /// Retention and identity.
+    fn check_stream(&self, info: &StreamInfo) -> Result<StreamIdentity, Attempt> {
+        let stream = info.config.name.clone();
+        if info.config.retention != "limits" {
+            return Err(Attempt::End(End::Failed(Error::Retention {
+                stream,
+                retention: info.config.retention.clone(),
+            })));
+        }
+        for wanted in &self.settings.subjects {
+            // A mirror has no subjects of its own.
+            let stored = &info.config.subjects;
+            if !stored.is_empty() && !stored.iter().any(|stored| overlap(stored, wanted)) {
+                warn!(
+                    stream,
+                    subject = wanted,
+                    "the stream does not store this subject"
+                );
+            }
+        }
+        let created = info.created.parse::<jiff::Timestamp>().ok();
+        let created = created.and_then(|moment| i64::try_from(moment.as_nanosecond()).ok());
+        created
+            .map(|created_ns| StreamIdentity {
+                name: info.config.name.clone(),
+                created_ns,
+            })
+            .ok_or_else(|| {
+                Attempt::End(End::Failed(Error::Identity {
+                    stream,
+                    created: info.created.clone(),
+                }))
+            })
+    }
+
+    /// Compares the stream with the cursor, reports differences, and says where delivery begins.
+    async fn compare(
+        &mut self,
+        info: &StreamInfo,
+        identity: &StreamIdentity,
+    ) -> Result<Deliver, Attempt> {
+        let last = info.state.last_seq;
+        if let Some(was) = self.cursor.identity().filter(|was| *was != identity) {
+            let was = was.clone();
+            self.report_recreated(was, identity.clone()).await?;
+        }
+        if let Cursor::Begin(Begin::Latest, _) = self.cursor {
+            // Fixed at the first attach: made anew, the consumer must not skip what came between.
+            self.cursor = Cursor::After {
+                identity: identity.clone(),
+                position: Position {
+                    sequence: last,
+                    through: last,
+                    ..Position::default()
+                },
+            };
+        }
+        let Cursor::After { position, .. } = &self.cursor else {
+            return Ok(self.cursor.deliver_begin());
+        };
+        let mut position = *position;
+        if last < position.sequence {
+            let read = position.sequence;
+            warn!(
+                read,
+                last, "the stream ends before our position: the server lost its tail"
+            );
+            self.send(SourceEvent::Changed(Change::TailLost { read, last }))
+                .await?;
+            position = Position {
+                sequence: last,
+                ..Position::default()
+            };
+        }
+        // What was known to be of others may have been lost with the tail as well.
+        position.through = position.through.min(last).max(position.sequence);
+        let oldest = info.state.first_seq.max(1);
+        if oldest > position.through + 1 {
+            let gap = Gap {
+                cause: GapCause::Expired,
+                messages: oldest - 1 - position.through,
+                after: position.through,
+            };
+            self.report_gap(gap).await?;
+            position.through = oldest - 1;
+        }
+        self.cursor = Cursor::After {
+            identity: identity.clone(),
+            position,
+        };
+        Ok(Deliver::ByStartSequence {
+            opt_start_seq: match self.known() {
+                Some((sequence, _)) if sequence >= oldest => sequence,
+                // Not behind `through`: that figure only serves to count gaps.
+                _ => position.sequence + 1,
+            },
+        })
+    }
+
+    async fn report_recreated(
+        &mut self,
+        was: StreamIdentity,
+        now: StreamIdentity,
+    ) -> Result<(), End> {
+        warn!(%was, %now, "the stream was recreated, reading it from its beginning");
+        let after = self
+            .cursor
+            .position()
+            .map_or(0, |position| position.through);
+        self.cursor = Cursor::Begin(Begin::Earliest, Some(now.clone()));
+        self.send(SourceEvent::Changed(Change::Recreated { was, now }))
+            .await?;
+        let messages = std::mem::take(&mut self.pending);
+        if messages > 0 {
+            let cause = GapCause::Recreated;
+            self.report_gap(Gap {
+                cause,
+                messages,
+                after,
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn report_gap(&mut self, gap: Gap) -> Result<(), End> {
+        warn!(
+            stream = self.settings.stream,
+            messages_at_most = gap.messages,
+            after = gap.after,
+            cause = ?gap.cause,
+            "messages are gone that were not read"
+        );
+        self.counters.count_gap(gap.messages);
+        self.send(SourceEvent::Gap(gap)).await
+    }
+
+    async fn make_consumer(
+        &mut self,
+        info: &StreamInfo,
+        identity: StreamIdentity,
+        deliver: Deliver,
+        connects: u64,
+    ) -> Result<Consumer, Attempt> {
+        let begins_at = match deliver {
+            Deliver::ByStartSequence { opt_start_seq } => opt_start_seq,
+            Deliver::All | Deliver::ByStartTime { .. } => 0,
+        };
+        let inbox = self.client.new_inbox();
+        let subscribed = self.client.subscribe(format!("{inbox}.*")).await;
+        let subscriber = subscribed.map_err(|error| {
+            Attempt::End(End::Failed(Error::Subscribe {
+                subject: format!("{inbox}.*"),
+                reason: error.to_string(),
+            }))
+        })?;
+        let request = ConsumerRequest {
+            name: self.next_consumer_name(),
+            deliver,
+            filter_subjects: self.settings.subjects.clone(),
+            inactive_threshold: nanos(INACTIVE_THRESHOLD),
+            description: format!("cxpulse instance {}", self.instance),
+        };
+        let created = tokio::select! {
+            biased;
+            () = stopped(&mut self.stop) => return Err(Attempt::End(End::Stopped)),
+            created = self.api.create_consumer(&info.config.name, &request) => created?,
+        };
+        let known = self.known().filter(|(sequence, _)| *sequence == begins_at);
+        // When the stream still has the known message it is among the pending ones, since it
+        // matched the same subjects before.
+        let pending = created
+            .num_pending
+            .saturating_sub(u64::from(known.is_some()));
+        self.pending = pending;
+        self.counters.set_lag(pending);
+        self.send(SourceEvent::Attached(Attached {
+            identity: identity.clone(),
+            pending,
+            first_sequence: info.state.first_seq,
+            first_stored_at: first_stored_at(info),
+            last_sequence: info.state.last_seq,
+            position: self.cursor.position(),
+        }))
+        .await?;
+        if let Cursor::Begin(_, cursor_identity) = &mut self.cursor {
+            *cursor_identity = Some(identity.clone());
+        }
+        Ok(Consumer {
+            name: request.name,
+            identity,
+            inbox,
+            subscriber,
+            pending,
+            known,
+            connects,
+        })
+    }
+
+    /// Sequence and store time of the last message handed out, where they can be compared.
+    fn known(&self) -> Option<(u64, Timestamp)> {
+        let position = self.cursor.position()?;
+        let comparable = position.sequence > 0 && position.stored_at != Timestamp::default();
+        comparable.then_some((position.sequence, position.stored_at))
+    }
+}
+
+impl Cursor {
+    fn identity(&self) -> Option<&StreamIdentity> {
+        match self {
+            Self::Begin(_, identity) => identity.as_ref(),
+            Self::After { identity, .. } => Some(identity),
+        }
+    }
+
+    pub(super) fn position(&self) -> Option<Position> {
+        match self {
+            Self::Begin(..) => None,
+            Self::After { position, .. } => Some(*position),
+        }
+    }
+
+    fn deliver_begin(&self) -> Deliver {
+        match self {
+            Self::Begin(Begin::At(moment), _) => Deliver::ByStartTime {
+                opt_start_time: rfc3339(*moment),
+            },
+            Self::Begin(..) | Self::After { .. } => Deliver::All,
+        }
+    }
+}
+
+fn first_stored_at(info: &StreamInfo) -> Option<Timestamp> {
+    if info.state.messages == 0 {
+        return None;
+    }
+    let moment = info.state.first_ts.parse::<jiff::Timestamp>().ok()?;
+    Some(Timestamp::from_millis(moment.as_millisecond()))
+}
+
+/// An attempt that did not work out.
+#[derive(Debug)]
+enum Attempt {
+    Retry(ApiError),
+    End(End),
+}
+
+impl From<ApiError> for Attempt {
+    fn from(error: ApiError) -> Self {
+        Self::Retry(error)
+    }
+}
+
+impl From<End> for Attempt {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
+}

@@ -1,0 +1,35 @@
+//! Tests with real servers: nats-server, Prometheus, Alertmanager, and the built `cxpulse`.
+//! `scripts/fetch-tools` brings the servers; a test whose server is missing is skipped by name.
+
+mod dead_letter;
+mod source;
+mod expected;
+mod main_job;
+mod rejects;
+mod connection;
+mod dead_letter;
+mod expected;
+mod main_job;
+mod rejects;
+mod source;
+mod support_works;
+mod traffic;
+
+#[path = "../reference/mod.rs"]
+#[expect(dead_code, reason = "the tests without servers use all of it")]
+mod reference;
+
+#[path = "../support"]
+mod support {
+    //! What the tests share.
+
+    pub(crate) mod alertmanager;
+    pub(crate) mod broker;
+    pub(crate) mod http;
+    pub(crate) mod nats_raw;
+    pub(crate) mod page;
+    pub(crate) mod process;
+    pub(crate) mod prometheus;
+    pub(crate) mod service;
+    pub(crate) mod tools;
+}

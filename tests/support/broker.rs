@@ -1,0 +1,110 @@
+//! A real nats-server of a test: on a port of its own, with JetStream in a folder of its own, to be
+//! stopped, killed and started again.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::nats_raw::RawNats;
+use super::process::{self, Process};
+
+/// How long the server may take until it answers.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// A nats-server, running or not.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    binary: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    arguments: Vec<String>,
+    process: Option<Process>,
+}
+
+impl Broker {
+    /// A server that is not running yet, but has its address.
+    pub(crate) fn prepare(binary: &Path, folder: &Path) -> Self {
+        Self {
+            binary: binary.into(),
+            folder: folder.into(),
+            port: process::free_port(),
+            arguments: Vec::new(),
+            process: None,
+        }
+    }
+
+    /// A running server with JetStream.
+    pub(crate) fn start_new(binary: &Path, folder: &Path) -> Self {
+        let mut broker = Self::prepare(binary, folder);
+        broker.start();
+        broker
+    }
+
+    /// The same server with one more command-line argument, such as `-c` or a file.
+    pub(crate) fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Starts the server and waits until JetStream answers.
+    pub(crate) fn start(&mut self) {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(["-a", "127.0.0.1", "-js"])
+            .args(["-p", &self.port.to_string()])
+            .arg("-sd")
+            .arg(self.folder.join("jetstream"))
+            .args(&self.arguments);
+        let mut process = Process::start("nats-server", &mut command, &self.folder);
+        let address = self.address();
+        process.wait_until("answer of JetStream", READY_WITHIN, || {
+            RawNats::connect(&address)
+                .and_then(|mut nats| nats.api("INFO", &serde_json::Value::Null))
+                .is_ok()
+        });
+        self.process = Some(process);
+    }
+
+    /// Stops the server in order.
+    pub(crate) fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop();
+        }
+    }
+
+    /// Kills the server.
+    pub(crate) fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Sends a signal to the running server by name, such as `STOP` and `CONT`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("the server runs");
+        process.signal(signal);
+    }
+
+    /// What the running server has logged.
+    pub(crate) fn log(&self) -> String {
+        self.process
+            .as_ref()
+            .map(Process::stderr)
+            .unwrap_or_default()
+    }
+
+    /// `127.0.0.1:<port>`; the same after each start.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The address as a URL.
+    pub(crate) fn url(&self) -> String {
+        format!("nats://{}", self.address())
+    }
+
+    /// A client of the running server.
+    pub(crate) fn client(&self) -> RawNats {
+        RawNats::connect(&self.address()).expect("the server runs")
+    }
+}
