@@ -222,7 +222,10 @@ impl<'a> KeyLines<'a> {
         );
         let (promoters, detractors) = (of(Count::NpsPromoters), of(Count::NpsDetractors));
         let passives = answers.saturating_sub(promoters + detractors);
-        write(&self.heads.recommendations, &[promoters, passives, detractors]);
+        write(
+            &self.heads.recommendations,
+            &[promoters, passives, detractors],
+        );
         let contacts = [
             lifetime.contacts_first,
             lifetime.contacts_retracted,
