@@ -1,7 +1,9 @@
 //! cxpulse: live customer-experience KPIs from NATS events.
 
 pub mod alert;
+pub mod app;
 pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod decode;
@@ -12,7 +14,9 @@ pub mod http;
 pub mod kpi;
 pub mod nats;
 pub mod secret;
+pub mod simulate;
 pub mod sink;
 pub mod source;
+pub mod telemetry;
 pub mod time;
 pub mod window;

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A moment in milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
 /// ```
@@ -13,7 +15,9 @@ use std::time::Duration;
 /// assert_eq!(moment.to_string(), "2023-11-14T22:13:20.123Z");
 /// assert_eq!(moment.plus_millis(877).as_millis(), 1_700_000_001_000);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Timestamp(i64);
 
 impl Timestamp {

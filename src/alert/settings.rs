@@ -55,12 +55,65 @@ pub struct Rule {
     pub confident: bool,
     /// How long insufficient data leaves the state as it is; default the window.
     pub insufficient_for: Duration,
-    /// Value of the `severity` label; default `warning`.
+    /// Value of the `severity` label; default `warning`. Of a burn-rate rule it names the fast
+    /// pairs alone (`page` where none is configured); the slow ones are `ticket`.
     pub severity: String,
     /// Further labels.
     pub labels: BTreeMap<String, String>,
     /// Annotation templates.
     pub annotations: BTreeMap<String, String>,
+}
+
+/// The `severity` of a rule that names none.
+pub const DEFAULT_SEVERITY: &str = "warning";
+/// The severity of the slow pairs of a burn-rate rule.
+pub const TICKET_SEVERITY: &str = "ticket";
+/// The severity of the fast pairs of a burn-rate rule that names none.
+pub const PAGE_SEVERITY: &str = "page";
+
+impl Rule {
+    /// A rule with every modifier at its default: no `for`, 30 samples, `insufficient_for` as long
+    /// as the window (`window_length`), severity `warning`, overall.
+    pub fn new(
+        name: &str,
+        kpi: Kpi,
+        window: &str,
+        window_length: Duration,
+        condition: Condition,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            kpi,
+            quantile_permille: None,
+            window: window.into(),
+            breakdown: Vec::new(),
+            only: BTreeMap::new(),
+            condition,
+            hold: Duration::ZERO,
+            keep_firing: Duration::ZERO,
+            clear: None,
+            min_samples: 30,
+            confident: false,
+            insufficient_for: window_length,
+            severity: DEFAULT_SEVERITY.into(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// Windows by their lengths that the condition needs besides the named ones: those of the
+    /// burn-rate pairs, and one as long as `no_data_for`. Where the configuration keeps no window of
+    /// such a length, one is kept for the alert alone.
+    pub fn derived_windows(&self) -> Vec<Duration> {
+        match &self.condition {
+            Condition::Burn(objective) => super::burn::windows(objective),
+            Condition::NoData(silence) => vec![*silence],
+            Condition::Below(_)
+            | Condition::Above(_)
+            | Condition::Drops(_)
+            | Condition::Rises(_) => Vec::new(),
+        }
+    }
 }
 
 /// When an alert is true.

@@ -1,5 +1,6 @@
 //! The checked configuration: composed of the settings of the rooms.
 
+use crate::alert::Condition;
 use crate::{alert, checkpoint, dead_letter, decode, engine, export, http, nats, sink, source};
 
 /// Everything cxpulse can be told, checked. Made by `config::load`; the default is what runs
@@ -28,6 +29,50 @@ pub struct Config {
     pub http: http::Settings,
     /// `[log]`
     pub log: Log,
+}
+
+impl Config {
+    /// What the alerts look at: on the metrics page whatever `export.kpis` says.
+    pub fn export_extras(&self) -> Vec<export::Extra> {
+        let rules = self.alert.rules.iter();
+        rules.flat_map(|rule| self.extras_of(rule)).collect()
+    }
+
+    fn extras_of(&self, rule: &alert::Rule) -> Vec<export::Extra> {
+        let baseline = match &rule.condition {
+            Condition::Drops(change) | Condition::Rises(change) => Some(&change.baseline),
+            Condition::Below(_)
+            | Condition::Above(_)
+            | Condition::Burn(_)
+            | Condition::NoData(_) => None,
+        };
+        let derived = rule.derived_windows().into_iter().filter_map(|length| {
+            let mut windows = self.engine.windows.iter();
+            windows.find(|window| window.length == length)
+        });
+        let mut windows: Vec<&String> = Vec::new();
+        let named = std::iter::once(&rule.window).chain(baseline);
+        for name in named.chain(derived.map(|window| &window.name)) {
+            if !windows.contains(&name) {
+                windows.push(name);
+            }
+        }
+        let extras = windows.into_iter().map(|window| export::Extra {
+            kpi: rule.kpi,
+            window: window.clone(),
+            breakdown: breakdown_label(&rule.breakdown),
+            intervals: rule.confident,
+        });
+        extras.collect()
+    }
+}
+
+fn breakdown_label(dimensions: &[String]) -> String {
+    if dimensions.is_empty() {
+        "overall".into()
+    } else {
+        dimensions.join(",")
+    }
 }
 
 /// `[log]`

@@ -1,6 +1,13 @@
 //! The result of decoding a batch of messages.
 
-use crate::event::{Event, Kind, Reason, Reject};
+use super::content::Content;
+use super::fault::Fault;
+use super::plan::Field;
+use super::reader::Reader;
+use crate::event::{Event, Reject};
+
+/// Longest value of a dimension, bytes; a longer one is cut.
+const MAX_DIMENSION_BYTES: usize = 256;
 
 /// Events and rejects of a batch, in stream order. Reused from batch to batch: [`Decoded::clear`]
 /// keeps the memory.
@@ -10,8 +17,11 @@ pub struct Decoded {
     pub items: Vec<Item>,
     /// Values of dimensions that were cut to 256 bytes since the last clear.
     pub truncated_dimensions: u64,
-    pub(super) text: String,
-    pub(super) spans: Vec<Span>,
+    /// The values of all dimensions of all events, one after the other.
+    text: String,
+    /// Where in `text` each value is: a run of `dimensions` spans per event.
+    spans: Vec<Span>,
+    /// Number of dimensions of an event, set by the decoder.
     pub(super) dimensions: usize,
 }
 
@@ -25,7 +35,7 @@ pub struct Item {
     /// Byte range of the event as received in the message's payload.
     pub raw: (u32, u32),
     /// Which run of values in [`Decoded`] holds the dimensions; meaningful for events only.
-    pub(super) first_span: u32,
+    pub(super) first_span: usize,
     /// The event, or why there is none.
     pub verdict: Verdict,
 }
@@ -40,10 +50,19 @@ pub enum Verdict {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) length: u16,
-    pub(super) present: bool,
+struct Span {
+    start: usize,
+    length: u16,
+    present: bool,
+}
+
+/// How full a [`Decoded`] was, to go back there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    items: usize,
+    text: usize,
+    spans: usize,
+    truncated_dimensions: u64,
 }
 
 impl Decoded {
@@ -61,23 +80,86 @@ impl Decoded {
         if dimension >= self.dimensions {
             return None;
         }
-        let at = usize::try_from(item.first_span).ok()? + dimension;
-        let span = self.spans.get(at)?;
+        let span = self.spans.get(item.first_span + dimension)?;
         if !span.present {
             return None;
         }
-        let start = usize::try_from(span.start).ok()?;
-        self.text.get(start..start + usize::from(span.length))
+        self.text
+            .get(span.start..span.start + usize::from(span.length))
+    }
+
+    /// The present state, for [`Decoded::rewind`].
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            items: self.items.len(),
+            text: self.text.len(),
+            spans: self.spans.len(),
+            truncated_dimensions: self.truncated_dimensions,
+        }
+    }
+
+    /// Forgets all that was added since `mark`.
+    pub(super) fn rewind(&mut self, mark: Mark) {
+        self.items.truncate(mark.items);
+        self.text.truncate(mark.text);
+        self.spans.truncate(mark.spans);
+        self.truncated_dimensions = mark.truncated_dimensions;
+    }
+
+    /// Where the next run of dimensions begins.
+    pub(super) fn next_span(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Appends the dimensions of one event and writes them to `content` as they are kept. On a
+    /// fault the caller rewinds.
+    pub(super) fn read_dimensions<'p>(
+        &mut self,
+        fields: &'p [Field],
+        reader: &mut Reader<'_, '_>,
+        content: &mut Content,
+    ) -> Result<(), Fault<'p>> {
+        for field in fields {
+            let value = reader.dimension(field)?;
+            let kept = value.map(|value| cut(value, MAX_DIMENSION_BYTES));
+            if kept.map(str::len) != value.map(str::len) {
+                self.truncated_dimensions += 1;
+            }
+            content.dimension(kept);
+            self.push_dimension(kept);
+        }
+        Ok(())
+    }
+
+    fn push_dimension(&mut self, value: Option<&str>) {
+        let text = value.unwrap_or_default();
+        self.spans.push(Span {
+            start: self.text.len(),
+            length: u16::try_from(text.len()).unwrap_or(0),
+            present: value.is_some(),
+        });
+        self.text.push_str(text);
     }
 }
 
-impl Item {
-    /// A reject without its place.
-    pub(super) fn reject(reason: Reason, detail: String, kind: Option<Kind>) -> Verdict {
-        Verdict::Reject(Reject {
-            reason,
-            detail,
-            kind,
-        })
+/// The longest beginning of `text` that ends at a character and has at most `limit` bytes.
+fn cut(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    text.get(..text.floor_char_boundary(limit))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_at_characters() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "abc");
+        assert_eq!(cut("aéé", 4), "aé");
+        assert_eq!(cut("😀", 3), "");
     }
 }

@@ -1,7 +1,34 @@
-//! From bytes to an event, or a reject with a reason.
+//! From the bytes of a message to events, or rejects with a reason.
+//!
+//! The way of a message: [`Decoder`] finds the events in a payload (one object, an array, lines;
+//! `extent` where the text is broken), `capture` checks the whole text of each and notes the values
+//! that the `plan` asks for, `interaction` and `survey` read and check the fields, `cloud_event`
+//! unwraps envelopes. No IO, no clock, no state from message to message: the result of a message is
+//! a function of its bytes, its subject, its headers and the settings.
 
+mod block;
+mod capture;
+mod cloud_event;
+mod content;
 mod decoded;
+mod decoder;
+mod extent;
+mod fault;
+mod forms;
+mod interaction;
+mod json;
+mod moment;
+mod pass;
+mod plan;
+mod reader;
 mod settings;
+mod subject;
+mod surroundings;
+mod survey;
+
+#[cfg(test)]
+mod tests;
 
 pub use decoded::{Decoded, Item, Verdict};
+pub use decoder::Decoder;
 pub use settings::{FieldSource, Settings, Unit};

@@ -1,7 +1,273 @@
 //! The one owner of state: ledger, contact chains, panes, breakdowns, and the view made of them.
+//!
+//! Every event is a contribution that can be given and taken back. Contributions add up in any
+//! order, so a duplicate, a correction or a late arrival is one more addition or subtraction, and
+//! the view is a function of the set of accepted records. Nothing in here does IO, reads a clock or
+//! starts a thread.
 
+mod accounting;
+mod booking;
+mod capture;
+mod chains;
+mod delta;
+mod hashing;
+mod ledger;
+mod panes;
+mod persist;
+mod routes;
 mod settings;
+mod snapshot;
 mod view;
+mod waiting;
 
+use std::sync::Arc;
+
+pub use accounting::Outcome;
+pub use capture::{RestoreError, Section, SectionKind};
 pub use settings::Settings;
 pub use view::{BreakdownView, KeyView, Lifetime, Stats, View, WindowView};
+
+use accounting::Accounting;
+use booking::Booking;
+use ledger::{Ledger, Version};
+use waiting::Waiting;
+
+use crate::event::{Event, Kind, Reason};
+use crate::time::{Timestamp, millis_of};
+use crate::window::WindowGeometry;
+
+/// The values of an event's dimensions, in the order of [`Settings::dimensions`].
+pub trait Dimensions {
+    /// The value of one dimension; `None` when the event does not have it.
+    fn value(&self, dimension: usize) -> Option<&str>;
+}
+
+impl Dimensions for [Option<String>] {
+    fn value(&self, dimension: usize) -> Option<&str> {
+        self.get(dimension)?.as_deref()
+    }
+}
+
+/// What becomes of accepted events at or after T.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitingPolicy {
+    /// They are kept and enter when T passes them.
+    Keep,
+    /// They are counted only: T does not move (a replay that ends at a fixed instant).
+    CountOnly,
+}
+
+/// Ledger, chains, panes and counters of one stream.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Arc<Settings>,
+    geometries: Vec<WindowGeometry>,
+    ledger: Ledger,
+    booking: Booking,
+    waiting: Waiting,
+    accounting: Accounting,
+    /// The present instant T: all state lies before it.
+    now: Timestamp,
+    /// The greatest event time that moved the stream.
+    stream_time: Option<Timestamp>,
+    /// Stream time when memory was last gone through.
+    expired_at: Option<Timestamp>,
+    /// The smallest accepted event time.
+    earliest_event: Option<Timestamp>,
+    /// Where the source began, when it left older messages out.
+    history_floor: Option<Timestamp>,
+    /// Events seen, for the order of equal versions.
+    order: u64,
+}
+
+impl Engine {
+    /// An empty engine. T stands at the beginning of time: call [`Engine::advance`] first.
+    pub fn new(settings: Arc<Settings>, policy: WaitingPolicy) -> Self {
+        let horizon_ms = millis_of(settings.kpis.fcr.horizon);
+        let lateness_ms = millis_of(settings.allowed_lateness);
+        let geometries: Vec<WindowGeometry> = settings
+            .windows
+            .iter()
+            .map(|spec| WindowGeometry::new(spec, horizon_ms))
+            .collect();
+        Self {
+            ledger: Ledger::new(
+                lateness_ms,
+                millis_of(settings.kpis.survey_join_within),
+                settings.max_entries,
+            ),
+            booking: Booking::new(&settings, &geometries),
+            waiting: Waiting::new(policy),
+            accounting: Accounting::default(),
+            now: Timestamp::MIN,
+            stream_time: None,
+            expired_at: None,
+            earliest_event: None,
+            history_floor: None,
+            order: 0,
+            geometries,
+            settings,
+        }
+    }
+
+    /// The settings the engine runs with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The present instant T.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The greatest event time that moved the stream; `None` before the first accepted event.
+    pub fn stream_time(&self) -> Option<Timestamp> {
+        self.stream_time
+    }
+
+    /// Says that the source left out what was stored before `moment`, so that no window is complete
+    /// that reaches back further.
+    pub fn history_begins(&mut self, moment: Timestamp) {
+        self.history_floor = Some(moment);
+    }
+
+    /// Counts an event that decoding rejected.
+    pub fn count_reject(&mut self, reason: Reason, kind: Option<Kind>) {
+        self.accounting.received(kind);
+        self.accounting.rejected(reason);
+    }
+
+    /// Counts values of dimensions that decoding cut.
+    pub fn count_truncated(&mut self, values: u64) {
+        self.accounting.truncated_dimensions += values;
+    }
+
+    /// Judges one event and, when it is accepted and lies before T, applies it.
+    ///
+    /// `stored_at` is the message's store time; the checks are those of CONTRACT section 9 in their
+    /// order: ahead of the store time, at or after T, too late, version.
+    pub fn accept(
+        &mut self,
+        event: &Event,
+        dimensions: &(impl Dimensions + ?Sized),
+        stored_at: Timestamp,
+    ) -> Outcome {
+        self.order += 1;
+        self.accounting.received(Some(event.kind()));
+        let event_time = event.record().event_time;
+        if event_time.millis_since(stored_at) > millis_of(self.settings.max_clock_skew) {
+            self.accounting.rejected(Reason::Future);
+            return Outcome::Rejected(Reason::Future);
+        }
+        if event_time >= self.now {
+            self.waiting
+                .push(event, self.order, self.booking.values_of(dimensions));
+            return Outcome::Waiting;
+        }
+        let lateness_ms = millis_of(self.settings.allowed_lateness);
+        if self
+            .stream_time
+            .is_some_and(|stream_time| stream_time.millis_since(event_time) > lateness_ms)
+        {
+            self.accounting.rejected(Reason::TooLate);
+            return Outcome::Rejected(Reason::TooLate);
+        }
+        let route = self.booking.route_of(dimensions);
+        let outcome = self.enter(event, self.order, route);
+        self.expire();
+        outcome
+    }
+
+    /// Moves T to `now` (never backwards) and lets the waiting events in that it passes.
+    pub fn advance(&mut self, now: Timestamp) {
+        if now <= self.now {
+            return;
+        }
+        self.now = now;
+        for waiting in self.waiting.take_before(now) {
+            let values: Vec<Option<&str>> = waiting.values.iter().map(Option::as_deref).collect();
+            let route = self.booking.acquire(&values);
+            self.enter(&waiting.event, waiting.order, route);
+        }
+        // Only now: nothing that entered together may find the other forgotten.
+        self.expire();
+    }
+
+    /// Lets an accepted event into state. The caller's reference to `route` is passed on.
+    fn enter(&mut self, event: &Event, order: u64, route: routes::RouteId) -> Outcome {
+        let record = event.record();
+        if self
+            .stream_time
+            .is_some_and(|stream_time| record.event_time < stream_time)
+        {
+            self.accounting.late += 1;
+        }
+        self.earliest_event = Some(self.earliest_event.map_or(record.event_time, |earliest| {
+            earliest.min(record.event_time)
+        }));
+        let outcome = match self.ledger.judge(record, order) {
+            Version::Duplicate => {
+                self.booking.release(route);
+                self.accounting.duplicates += 1;
+                Outcome::Duplicate
+            }
+            Version::First => {
+                self.apply(event, order, route);
+                self.accounting.applied += 1;
+                Outcome::Applied
+            }
+            Version::Newer => {
+                self.apply(event, order, route);
+                self.accounting.replaced += 1;
+                Outcome::Replaced
+            }
+        };
+        self.stream_time = self.stream_time.max(Some(record.event_time));
+        outcome
+    }
+
+    /// Takes the known version of a record back, gives the new one, and moves along the surveys
+    /// that take their dimensions from it.
+    fn apply(&mut self, event: &Event, order: u64, route: routes::RouteId) {
+        let id = event.record().id;
+        let counted = self.ledger.get(id).is_some_and(|known| known.counted);
+        let mut entry = self
+            .booking
+            .entry(event, order, route, counted, &self.ledger);
+        if let Some(known) = self.ledger.get(id) {
+            self.booking.give(id, known, -1);
+        }
+        let first_count = !entry.counted && !entry.excluded;
+        let inserted = self.booking.give(id, &entry, 1);
+        if first_count {
+            self.booking.count(&entry, inserted);
+            entry.counted = true;
+        }
+        self.booking.count_overflow(entry.route);
+        let moves_surveys = event.kind() == Kind::Interaction;
+        if let Some(before) = self.ledger.put(id, entry) {
+            self.booking.forget(&before);
+        }
+        if moves_surveys {
+            for survey in self.ledger.surveys_of(id) {
+                self.booking.rejoin(survey, &mut self.ledger);
+            }
+        }
+        if self.booking.is_full() {
+            self.booking.fold();
+        }
+    }
+
+    /// Forgets what stream time has passed, and what is over the limits.
+    fn expire(&mut self) {
+        let Some(stream_time) = self.stream_time else { return };
+        let is_over = self.ledger.len() > self.settings.max_entries;
+        if self.expired_at == Some(stream_time) && !is_over {
+            return;
+        }
+        self.expired_at = Some(stream_time);
+        let booking = &mut self.booking;
+        self.ledger.expire(stream_time, |entry| booking.forget(&entry));
+        self.booking.expire(stream_time);
+    }
+}

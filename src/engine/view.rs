@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Reason;
 use crate::kpi::{self, Cell, Kpi, Reading, Totals};
 use crate::time::Timestamp;
@@ -66,7 +68,7 @@ pub struct KeyView {
 
 /// What has been counted at a key since the start of its counters; each record once, at its first
 /// version.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifetime {
     /// The counts of first versions, without what follows from contact chains.
     pub totals: Totals,
@@ -78,6 +80,28 @@ pub struct Lifetime {
     pub contacts_unidentified: u64,
     /// Handle times per bound of the histogram (not cumulative), the last for those above all.
     pub handle_time_buckets: Vec<u64>,
+}
+
+impl Lifetime {
+    /// Adds what another has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.totals.add(&other.totals, 1);
+        self.contacts_first += other.contacts_first;
+        self.contacts_retracted += other.contacts_retracted;
+        self.contacts_unidentified += other.contacts_unidentified;
+        let buckets = self
+            .handle_time_buckets
+            .len()
+            .max(other.handle_time_buckets.len());
+        self.handle_time_buckets.resize(buckets, 0);
+        for (mine, theirs) in self
+            .handle_time_buckets
+            .iter_mut()
+            .zip(&other.handle_time_buckets)
+        {
+            *mine += theirs;
+        }
+    }
 }
 
 /// Accounting and health of the engine. At all times

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::Hasher;
 
+use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// The secret of this installation that keys every [`IdHash`]. Made once, kept with mode 0600 in
@@ -34,7 +35,9 @@ impl fmt::Debug for HashKey {
 }
 
 /// A keyed 128-bit hash (SipHash-1-3-128) of an id within its domain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct IdHash(pub u128);
 
 impl IdHash {
@@ -45,6 +48,16 @@ impl IdHash {
         hasher.write_u8(domain);
         hasher.write(id);
         Self(hasher.finish128().as_u128())
+    }
+
+    /// The low half, where 64 bits do.
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "the low half"
+    )]
+    pub const fn low(self) -> u64 {
+        self.0 as u64
     }
 
     /// The hash of an ordered pair of hashes, the second of which may be absent.

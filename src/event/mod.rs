@@ -5,10 +5,12 @@ mod hash;
 
 pub use hash::{HashKey, IdHash, tie_break};
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// One accepted-in-form event: every field has been checked, no verdict on time has been given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A contact that has ended.
     Interaction(Interaction),
@@ -54,7 +56,7 @@ impl Kind {
 }
 
 /// Identity, version and time of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Keyed hash of the identity: `interaction_id`; `survey_id`, else `event_id`, else
     /// `Nats-Msg-Id`.
@@ -71,7 +73,7 @@ pub struct Record {
 }
 
 /// A contact (call, chat, e-mail, ...) that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interaction {
     /// Identity, version, event time (`ended_at`).
     pub record: Record,
@@ -99,7 +101,7 @@ pub struct Interaction {
 }
 
 /// Who called whom.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
     /// The customer contacted the center.
     #[default]
@@ -109,7 +111,7 @@ pub enum Direction {
 }
 
 /// One customer's answers; at least one of them is present.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
     /// Identity, version, event time (`submitted_at`).
     pub record: Record,

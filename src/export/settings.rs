@@ -9,6 +9,10 @@ pub struct Settings {
     pub kpis: Vec<Kpi>,
     /// Export interval ends; default false.
     pub intervals: bool,
+    /// Export `cx_window_numerator` and `cx_window_denominator` at every breakdown, so that
+    /// windows add up over partitions; default false: at `overall` and where an alert looks. They
+    /// would be a third of the page.
+    pub partials: bool,
     /// Most `cx_` series on the page; default 50000.
     pub max_series: usize,
 }
@@ -27,6 +31,7 @@ impl Default for Settings {
                 Kpi::Nps,
             ],
             intervals: false,
+            partials: false,
             max_series: 50_000,
         }
     }

@@ -1,5 +1,32 @@
 //! Metrics, probes, API and wallboard over HTTP.
+//!
+//! The server only reads: [`Shared`] holds the newest view, the alert states and the health flags,
+//! each replaced as a whole by its one writer, so that no reader is ever waited for. What is
+//! expensive to render is rendered once per view and kept.
+//!
+//! | where to look | for |
+//! |---|---|
+//! | [`Shared`] | what the pipeline hands to the server |
+//! | [`serve`] | connections: limits, timeouts, graceful stop |
+//! | `routes` | which path answers what |
+//! | `auth`, `problem` | who may read, and how refusals look |
 
+mod api;
+mod auth;
+mod body;
+mod connection;
+mod page;
+mod probes;
+mod problem;
+mod routes;
+mod serve;
 mod settings;
+mod shared;
+mod stream;
+mod tls;
 
-pub use settings::*;
+pub use routes::PATHS;
+pub use serve::{Stopped, serve};
+pub use settings::{Auth, Limits, Settings, Tls};
+pub use shared::{Alerts, Exported, Shared};
+pub use tls::TlsError;

@@ -65,6 +65,8 @@ pub struct Limits {
     pub max_stream_clients: usize,
     /// Longest time for a request's headers, also on a silent connection; default 10s.
     pub header_timeout: Duration,
+    /// Longest time a client may take nothing of a response that waits for it; default 30s.
+    pub write_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -73,6 +75,7 @@ impl Default for Limits {
             max_connections: 512,
             max_stream_clients: 256,
             header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
         }
     }
 }

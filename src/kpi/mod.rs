@@ -43,6 +43,7 @@ pub(crate) use resolution::{
 };
 pub(crate) use service_level::record as record_service_level;
 pub(crate) use speed_of_answer::record as record_speed_of_answer;
+pub(crate) use time_to_resolution::record as record_time_to_resolution;
 pub(crate) use transfer::record as record_transfer;
 
 /// A key performance indicator by its contract name.

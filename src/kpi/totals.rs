@@ -1,5 +1,7 @@
 //! The integer counts behind the KPIs.
 
+use serde::{Deserialize, Serialize};
+
 /// A count or an integer sum of a [`Totals`]. Each is owned by the KPI file that records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -152,7 +154,7 @@ impl Measure {
 }
 
 /// Integer counts and sums; a commutative group under [`Totals::add`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Counts and sums by [`Count::index`].
     pub counts: [i64; Count::LENGTH],

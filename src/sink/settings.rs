@@ -3,7 +3,7 @@
 use crate::secret::Secret;
 
 /// The receivers; each is optional.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Base URLs of Alertmanagers; every one gets every alert.
     pub alertmanager_urls: Vec<String>,
@@ -11,4 +11,14 @@ pub struct Settings {
     pub nats_subject: Option<String>,
     /// Webhook in Alertmanager's format. The URL may itself be a secret.
     pub webhook_url: Option<Secret>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            alertmanager_urls: Vec::new(),
+            nats_subject: Some("cx.alerts".into()),
+            webhook_url: None,
+        }
+    }
 }

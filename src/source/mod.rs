@@ -5,6 +5,7 @@
 //! asking for more. What may be lost elsewhere is told apart and reported: see [`jetstream`] for
 //! what a stream can do to us and [`core`] for what plain subscriptions cannot promise.
 
+mod capture;
 pub mod core;
 mod counters;
 mod envelope;
@@ -15,6 +16,7 @@ mod message;
 mod settings;
 mod surroundings;
 
+pub use capture::{Capture, CaptureError};
 pub use counters::{Counters, ResetReason};
 pub use envelope::{Envelope, MessageHeaders};
 pub use error::Error;

@@ -1,5 +1,7 @@
-//! Panes, windows and stream time; knows no KPI.
+//! Panes, windows and the ranges of event time they cover; knows no KPI.
 
+mod geometry;
 mod settings;
 
+pub use geometry::{Range, Ranges, WindowGeometry, common_pane_ms};
 pub use settings::WindowSpec;

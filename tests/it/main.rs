@@ -1,5 +1,21 @@
-//! Tests without servers, in one binary.
+//! Tests of the library through its public face, without servers, in one binary.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests end at the first surprise like the tests themselves"
+)]
+
 #[path = "../reference/mod.rs"]
 mod reference;
 
+mod config;
+mod engine_equals_reference;
+mod engine_runs;
+mod export;
+mod http;
+mod properties;
+mod reference_decode;
+mod reference_formulas;
+mod reference_python;
 mod reference_selftest;
+mod simulated_traffic;
+mod tidy;

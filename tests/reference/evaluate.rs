@@ -38,11 +38,16 @@ pub(crate) fn rows(setup: &Setup, ledger: &Ledger, at: i64) -> BTreeMap<Place, R
         .collect();
     let mut rows = BTreeMap::new();
     for breakdown in &setup.breakdowns {
-        for key in keys(setup, breakdown, &facts, &covers) {
+        let booked: Vec<_> = facts
+            .iter()
+            .map(|fact| (key_of(setup, breakdown, fact), fact))
+            .collect();
+        for key in keys(setup, breakdown, &booked, &covers) {
             for (window, cover) in setup.windows.iter().zip(&covers) {
-                let own = facts
+                let own = booked
                     .iter()
-                    .filter(|fact| key_of(setup, breakdown, fact) == key);
+                    .filter(|(own, _)| *own == key)
+                    .map(|(_, fact)| *fact);
                 let cohort = cohort(window, cover, own);
                 let with_handle_time = setup.handle_time_breakdowns.contains(breakdown);
                 for (kpi, reading) in kpis::all(setup, &cohort, window.length_ms, with_handle_time)
@@ -127,7 +132,7 @@ fn key_of(setup: &Setup, breakdown: &[String], fact: &Fact<'_>) -> Vec<String> {
             .get(dimension)
             .is_none_or(|known| known.iter().any(|one| one == value));
         key.push(
-            if listed || value == "unknown" {
+            if listed {
                 value
             } else {
                 "__other__"
@@ -142,21 +147,21 @@ fn key_of(setup: &Setup, breakdown: &[String], fact: &Fact<'_>) -> Vec<String> {
 fn keys(
     setup: &Setup,
     breakdown: &[String],
-    facts: &[Fact<'_>],
+    booked: &[(Vec<String>, &Fact<'_>)],
     covers: &[Cover],
 ) -> BTreeSet<Vec<String>> {
     let mut keys = BTreeSet::new();
     if breakdown.is_empty() {
         keys.insert(Vec::new());
     }
-    for fact in facts {
+    for (key, fact) in booked {
         let first = matches!(fact.what, What::Contact(_, Some(link)) if link.first);
         let matures = first && setup.fcr.method == Method::RepeatContact;
         let shows = |cover: &Cover| {
             cover.window.contains(&fact.time) || (matures && cover.mature.contains(&fact.time))
         };
         if covers.iter().any(shows) {
-            keys.insert(key_of(setup, breakdown, fact));
+            keys.insert(key.clone());
         }
     }
     keys

@@ -1,4 +1,4 @@
-//! A message cut into events: one object, an array, or lines; plain or as CloudEvents.
+//! A message cut into events: one object, an array, or lines; plain or as `CloudEvents`.
 use super::json::{self, Json};
 use super::record::{Kind, Reason, Record, read};
 use super::setup::{Message, Setup};
@@ -41,7 +41,7 @@ fn open_one(
         opened.push(Err(Reason::InvalidJson));
         return;
     };
-    let event = |value: &Json, id: Option<&str>| judge(setup, message, value, id);
+    let event = |one: &Json, id: Option<&str>| judge(setup, message, one, id);
     if message.header("ce-specversion").is_some() {
         let id = message.header("ce-id").map(|id| numbered(id, position));
         opened.push(event(&value, id.as_deref()));
@@ -52,12 +52,11 @@ fn open_one(
     }
 }
 
-/// A structured CloudEvent: the event or events in `data` or `data_base64`.
-fn open_envelope(
-    envelope: &Json,
-    event: &dyn Fn(&Json, Option<&str>) -> Result<Record, Reason>,
-    opened: &mut Vec<Result<Record, Reason>>,
-) {
+/// Reads one event, with the id its envelope gives it.
+type Judge<'a> = &'a dyn Fn(&Json, Option<&str>) -> Result<Record, Reason>;
+
+/// A structured `CloudEvent`: the event or events in `data` or `data_base64`.
+fn open_envelope(envelope: &Json, event: Judge<'_>, opened: &mut Vec<Result<Record, Reason>>) {
     let id = match envelope.member("id") {
         Some(Json::Text(id) | Json::Number(id)) => Some(id.as_str()),
         _ => None,

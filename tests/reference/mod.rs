@@ -2,22 +2,28 @@
 //! of the contract in the plainest way; shares no code with the crate. Where the text is open, the reading taken is said here:
 //!
 //! - A payload that is grammatically one JSON value is one event or an array of events; any other is read line by line.
-//! - An absent dimension stays `unknown` also where known values are configured; any other unlisted value is `__other__`.
+//! - An absent dimension has the value `unknown`, which like any other unlisted value is `__other__` where known values are configured.
 //! - A window is complete when an event at or before its start was accepted; duplicates and withdrawn ones count for that.
 //! - A waiting event enters without being judged for lateness again, and keeps its place in the stream for version ties.
 //! - A key has rows when a record that counts lies in any window, or a first contact in any mature cohort.
 pub(crate) mod chains;
 pub(crate) mod evaluate;
+pub(crate) mod events;
+pub(crate) mod exchange;
+pub(crate) mod generate;
 pub(crate) mod hash;
 pub(crate) mod json;
 pub(crate) mod kpis;
 pub(crate) mod ledger;
 pub(crate) mod message;
 pub(crate) mod output;
+pub(crate) mod rearrange;
 pub(crate) mod record;
+pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod stats;
 pub(crate) mod time;
+pub(crate) mod wording;
 
 use ledger::Ledger;
 use output::Output;

@@ -94,12 +94,20 @@ pub(crate) enum MatchOn {
 }
 
 /// One stored message. Headers are looked up without regard to case.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Message {
     pub subject: String,
     pub headers: Vec<(String, String)>,
     pub payload: Vec<u8>,
     pub stored_at: i64,
+}
+
+/// The payload as text: a failing case is read by people.
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let payload = String::from_utf8_lossy(&self.payload);
+        write!(f, "{:?} {:?} @{} {payload}", self.subject, self.headers, self.stored_at)
+    }
 }
 
 impl Message {

@@ -123,3 +123,41 @@ fn version_in(text: &str) -> Vec<u32> {
         .find(|parts: &Vec<u32>| parts.len() > 1)
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_versions_as_the_tools_print_them() {
+        assert_eq!(version_in("nats-server: v2.15.1\n"), [2, 15, 1]);
+        assert_eq!(
+            version_in("prometheus, version 2.42.0+ds (branch: x"),
+            [2, 42, 0]
+        );
+        assert!(version_in("v2.9.25") < version_in("2.15.1"));
+        assert!(version_in("no number") < version_in("0.1"));
+    }
+
+    #[test]
+    fn finds_no_tool_that_is_too_old_or_does_not_run() {
+        let entry = Entry {
+            least: "9999.0",
+            names: "cargo",
+        };
+        let cargo = PathBuf::from(env!("CARGO"));
+        assert!(!entry.fits(&cargo));
+        assert!(
+            Entry {
+                least: "1.0",
+                ..entry
+            }
+            .fits(&cargo)
+        );
+        assert!(!entry.fits(Path::new("/no/such/program")));
+        assert_eq!(
+            Entry::of("alertmanager").names,
+            "alertmanager,prometheus-alertmanager"
+        );
+    }
+}

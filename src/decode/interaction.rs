@@ -1,0 +1,137 @@
+//! From the fields of an event to an [`Interaction`].
+
+use super::content::Content;
+use super::decoded::Decoded;
+use super::fault::{Fault, Problem};
+use super::plan::{Field, InteractionFields};
+use super::reader::{Reader, fault};
+use super::surroundings::Surroundings;
+use crate::event::{Direction, HashKey, IdHash, Interaction, Kind, Record, tie_break};
+
+/// Domains of hashed ids; they keep equal texts of different meaning apart. Part of the state:
+/// never to be changed.
+pub(super) mod domain {
+    pub(in crate::decode) const INTERACTION: u8 = 1;
+    pub(in crate::decode) const SURVEY: u8 = 2;
+    pub(in crate::decode) const CUSTOMER: u8 = 3;
+    pub(in crate::decode) const ISSUE: u8 = 4;
+}
+
+/// Reads an interaction; its dimensions are appended to `out`.
+pub(super) fn read<'p>(
+    fields: &'p InteractionFields,
+    reader: &mut Reader<'_, '_>,
+    around: &Surroundings<'p>,
+    content: &mut Content,
+    out: &mut Decoded,
+) -> Result<Interaction, Fault<'p>> {
+    for required in [&fields.interaction_id, &fields.ended_at] {
+        if !reader.has(required) {
+            return fault(required, Problem::Missing);
+        }
+    }
+    around.check_event_id(reader, &fields.event_id)?;
+    let Some(interaction_id) = reader.id(&fields.interaction_id)? else {
+        return fault(&fields.interaction_id, Problem::Missing);
+    };
+    let tie = tie_break(interaction_id.as_bytes());
+    let id = IdHash::of(around.key, domain::INTERACTION, interaction_id.as_bytes());
+    let Some(ended_at) = reader.time(&fields.ended_at)? else {
+        return fault(&fields.ended_at, Problem::Missing);
+    };
+    let started_at = reader.time(&fields.started_at)?;
+    if started_at.is_some_and(|started_at| started_at > ended_at) {
+        return fault(&fields.started_at, Problem::StartAfterEnd);
+    }
+    let durations = Durations::read(fields, reader)?;
+    let mut interaction = Interaction {
+        record: Record {
+            id,
+            event_time: ended_at,
+            version_time: reader.time(&fields.updated_at)?.unwrap_or(ended_at),
+            content: 0,
+            excluded: reader.flag(&fields.excluded)?.unwrap_or(false),
+        },
+        tie,
+        customer: id_hash(reader, &fields.customer_id, around.key, domain::CUSTOMER)?,
+        issue: id_hash(reader, &fields.issue_id, around.key, domain::ISSUE)?,
+        direction: reader.direction(&fields.direction)?.unwrap_or_default(),
+        abandoned: reader.flag(&fields.abandoned)?.unwrap_or(false),
+        transferred: reader.flag(&fields.transferred)?.unwrap_or(false),
+        resolved: reader.flag(&fields.resolved)?,
+        started_at,
+        wait_ms: durations.wait,
+        handle_ms: durations.handle_time(),
+    };
+    write_content(content, &interaction, &durations);
+    out.read_dimensions(&fields.dimensions, reader, content)?;
+    interaction.record.content = content.hash();
+    Ok(interaction)
+}
+
+/// The keyed hash of an optional id.
+pub(super) fn id_hash<'p>(
+    reader: &mut Reader<'_, '_>,
+    field: &'p Field,
+    key: HashKey,
+    domain: u8,
+) -> Result<Option<IdHash>, Fault<'p>> {
+    let id = reader.id(field)?;
+    Ok(id.map(|id| IdHash::of(key, domain, id.as_bytes())))
+}
+
+/// The durations of one interaction, milliseconds.
+#[derive(Debug)]
+struct Durations {
+    wait: Option<u64>,
+    talk: Option<u64>,
+    hold: Option<u64>,
+    wrap: Option<u64>,
+    handle: Option<u64>,
+}
+
+impl Durations {
+    fn read<'p>(fields: &'p InteractionFields, reader: &Reader<'_, '_>) -> Result<Self, Fault<'p>> {
+        Ok(Self {
+            wait: reader.duration_ms(&fields.wait_seconds)?,
+            talk: reader.duration_ms(&fields.talk_seconds)?,
+            hold: reader.duration_ms(&fields.hold_seconds)?,
+            wrap: reader.duration_ms(&fields.wrap_seconds)?,
+            handle: reader.duration_ms(&fields.handle_seconds)?,
+        })
+    }
+
+    /// The handle time as stated, else talk + hold + wrap; unknown without talk.
+    fn handle_time(&self) -> Option<u64> {
+        let hold_and_wrap = self.hold.unwrap_or(0) + self.wrap.unwrap_or(0);
+        self.handle.or(self.talk.map(|talk| talk + hold_and_wrap))
+    }
+}
+
+fn write_content(content: &mut Content, interaction: &Interaction, durations: &Durations) {
+    content.begin(Kind::Interaction);
+    content.time(Some(interaction.record.event_time));
+    content.time(Some(interaction.record.version_time));
+    content.time(interaction.started_at);
+    content.byte(match interaction.direction {
+        Direction::Inbound => 0,
+        Direction::Outbound => 1,
+    });
+    content.byte(
+        u8::from(interaction.record.excluded)
+            | u8::from(interaction.abandoned) << 1
+            | u8::from(interaction.transferred) << 2,
+    );
+    content.flag(interaction.resolved);
+    content.id(interaction.customer);
+    content.id(interaction.issue);
+    for duration in [
+        durations.wait,
+        durations.talk,
+        durations.hold,
+        durations.wrap,
+        durations.handle,
+    ] {
+        content.duration(duration);
+    }
+}

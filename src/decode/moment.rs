@@ -1,0 +1,263 @@
+//! Times as events write them: RFC 3339 text, or an integer since the epoch.
+
+use super::fault::Problem;
+use crate::time::Timestamp;
+
+/// 1980-01-01T00:00:00Z. An integer before it is taken for seconds and refused: milliseconds of
+/// the years before are rare, seconds in place of milliseconds are not.
+const YEAR_1980_MS: i64 = 315_532_800_000;
+/// 9999-12-31T23:59:59.999Z.
+const LAST_MS: i64 = 253_402_300_799_999;
+const DAY_MS: i64 = 86_400_000;
+
+/// The moment that `text` names in RFC 3339, cut (not rounded) to the millisecond.
+pub(super) fn from_text(text: &[u8]) -> Result<Timestamp, Problem> {
+    let millis = rfc3339_millis(text).ok_or(Problem::TimeText)?;
+    if (0..=LAST_MS).contains(&millis) {
+        Ok(Timestamp::from_millis(millis))
+    } else {
+        Err(Problem::TimeRange)
+    }
+}
+
+/// The moment `number` units of `unit_ms` milliseconds after the epoch. `number` is in JSON number
+/// grammar.
+pub(super) fn from_number(number: &[u8], unit_ms: u32) -> Result<Timestamp, Problem> {
+    let (negative, digits) = match number {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Problem::TimeFraction);
+    }
+    if negative {
+        return Err(Problem::TimeLooksLikeSeconds);
+    }
+    let count = digits.iter().try_fold(0_i64, |count, digit| {
+        count.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
+    });
+    let millis = count.and_then(|count| count.checked_mul(i64::from(unit_ms)));
+    match millis {
+        Some(millis) if millis < YEAR_1980_MS => Err(Problem::TimeLooksLikeSeconds),
+        Some(millis) if millis <= LAST_MS => Ok(Timestamp::from_millis(millis)),
+        Some(_) | None => Err(Problem::TimeRange),
+    }
+}
+
+fn rfc3339_millis(text: &[u8]) -> Option<i64> {
+    let (head, tail) = text.split_first_chunk::<19>()?;
+    let &[
+        y0,
+        y1,
+        y2,
+        y3,
+        b'-',
+        mo0,
+        mo1,
+        b'-',
+        d0,
+        d1,
+        b'T' | b't',
+        h0,
+        h1,
+        b':',
+        mi0,
+        mi1,
+        b':',
+        s0,
+        s1,
+    ] = head
+    else {
+        return None;
+    };
+    let year = two_digits(y0, y1)? * 100 + two_digits(y2, y3)?;
+    let month = two_digits(mo0, mo1)?;
+    let day = two_digits(d0, d1)?;
+    let (hour, minute, second) = (
+        two_digits(h0, h1)?,
+        two_digits(mi0, mi1)?,
+        two_digits(s0, s1)?,
+    );
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let (millis, zone) = fraction_millis(tail)?;
+    let offset_minutes = offset_minutes(zone)?;
+    let time_of_day = ((hour * 60 + minute - offset_minutes) * 60 + second) * 1000 + millis;
+    Some(days_since_epoch(year, month, day)? * DAY_MS + time_of_day)
+}
+
+#[inline]
+fn two_digits(tens: u8, ones: u8) -> Option<i64> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| i64::from(tens * 10 + ones))
+}
+
+/// Milliseconds of an optional fraction at the start of `text`, and what follows it.
+#[inline]
+fn fraction_millis(text: &[u8]) -> Option<(i64, &[u8])> {
+    let Some((b'.', digits)) = text.split_first() else {
+        return Some((0, text));
+    };
+    let count = digits
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(digits.len());
+    let (fraction, zone) = digits.split_at_checked(count)?;
+    let mut millis = 0;
+    let mut weight = 100;
+    for &digit in fraction.iter().take(3) {
+        millis += i64::from(digit - b'0') * weight;
+        weight /= 10;
+    }
+    (count > 0).then_some((millis, zone))
+}
+
+/// Minutes that local time is ahead of UTC.
+#[inline]
+fn offset_minutes(zone: &[u8]) -> Option<i64> {
+    match *zone {
+        [b'Z' | b'z'] => Some(0),
+        [sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] => {
+            let (hours, minutes) = (two_digits(h0, h1)?, two_digits(m0, m1)?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let ahead = hours * 60 + minutes;
+            Some(if sign == b'-' { -ahead } else { ahead })
+        }
+        _ => None,
+    }
+}
+
+/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar; `None` when there is no such
+/// day. Counts in years that begin in March, so that the leap day comes last.
+#[inline]
+fn days_since_epoch(year: i64, month: i64, day: i64) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if day < 1 || day > length {
+        return None;
+    }
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some(era * 146_097 + day_of_era - 719_468)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(text: &str) -> Result<i64, Problem> {
+        from_text(text.as_bytes()).map(Timestamp::as_millis)
+    }
+
+    #[test]
+    fn reads_rfc3339() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1969-12-31T23:00:00-01:30", 1_800_000),
+            ("2023-11-14T22:13:20Z", 1_700_000_000_000),
+            ("2023-11-14t22:13:20z", 1_700_000_000_000),
+            ("2023-11-14T22:13:20.1Z", 1_700_000_000_100),
+            ("2023-11-14T22:13:20.1239999Z", 1_700_000_000_123),
+            ("2023-11-15T03:43:20.123+05:30", 1_700_000_000_123),
+            ("2023-11-14T22:13:20-00:00", 1_700_000_000_000),
+            ("2024-02-29T12:00:00Z", 1_709_208_000_000),
+            ("2000-02-29T00:00:00Z", 951_782_400_000),
+            ("9999-12-31T23:59:59.999Z", LAST_MS),
+            ("9999-12-31T23:59:59.9999+00:00", LAST_MS),
+        ] {
+            assert_eq!(millis(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_moment() {
+        for text in [
+            "2023-11-14 22:13:20Z",
+            "2023-11-14T22:13:20",
+            "2023-11-14T22:13:20.Z",
+            "2023-11-14T22:13:20,1Z",
+            "2023-11-14T22:13:60Z",
+            "2023-11-14T24:00:00Z",
+            "2023-11-14T22:60:00Z",
+            "2023-02-29T00:00:00Z",
+            "1900-02-29T00:00:00Z",
+            "2023-04-31T00:00:00Z",
+            "2023-00-01T00:00:00Z",
+            "2023-13-01T00:00:00Z",
+            "2023-01-00T00:00:00Z",
+            "2023-11-14T22:13:20+24:00",
+            "2023-11-14T22:13:20+0100",
+            "2023-11-14T22:13:20+01",
+            "2023-11-14T22:13:20Z ",
+            "2023-11-14T22:13:2٣Z",
+            "23-11-14T22:13:20Z",
+            "+2023-11-14T22:13:20Z",
+            "2023-11-14",
+            "now",
+        ] {
+            assert_eq!(millis(text), Err(Problem::TimeText), "{text}");
+        }
+    }
+
+    #[test]
+    fn keeps_to_1970_through_9999_by_the_instant() {
+        for text in [
+            "1969-12-31T23:59:59.999Z",
+            "1970-01-01T00:59:59+01:00",
+            "9999-12-31T23:59:59-00:01",
+            "0000-01-01T00:00:00Z",
+        ] {
+            assert_eq!(millis(text), Err(Problem::TimeRange), "{text}");
+        }
+    }
+
+    #[test]
+    fn integers_count_from_the_epoch() {
+        let read =
+            |number: &str, unit| from_number(number.as_bytes(), unit).map(Timestamp::as_millis);
+        assert_eq!(read("1700000000123", 1), Ok(1_700_000_000_123));
+        assert_eq!(read("1700000000", 1000), Ok(1_700_000_000_000));
+        assert_eq!(read("315532800000", 1), Ok(YEAR_1980_MS));
+        assert_eq!(read("315532799999", 1), Err(Problem::TimeLooksLikeSeconds));
+        assert_eq!(read("1700000000", 1), Err(Problem::TimeLooksLikeSeconds));
+        assert_eq!(read("-0", 1), Err(Problem::TimeLooksLikeSeconds));
+        assert_eq!(
+            read("-99999999999999999999", 1),
+            Err(Problem::TimeLooksLikeSeconds)
+        );
+        assert_eq!(read("253402300799999", 1), Ok(LAST_MS));
+        assert_eq!(read("253402300800000", 1), Err(Problem::TimeRange));
+        assert_eq!(read("99999999999999999999", 1), Err(Problem::TimeRange));
+        assert_eq!(read("9223372036854775807", 1000), Err(Problem::TimeRange));
+        assert_eq!(read("1700000000123.0", 1), Err(Problem::TimeFraction));
+        assert_eq!(read("17e11", 1), Err(Problem::TimeFraction));
+    }
+
+    #[test]
+    fn every_day_follows_the_one_before() {
+        let mut days = days_since_epoch(1969, 12, 31).unwrap();
+        assert_eq!(days, -1);
+        for year in 1970..2105 {
+            for month in 1..=12 {
+                for day in 1..=31 {
+                    if let Some(next) = days_since_epoch(year, month, day) {
+                        assert_eq!(next, days + 1, "{year}-{month}-{day}");
+                        days = next;
+                    }
+                }
+            }
+        }
+    }
+}

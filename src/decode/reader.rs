@@ -1,0 +1,332 @@
+//! Fields of one event, read from the tokens of a pass and checked against the contract.
+
+use super::fault::{Fault, Problem};
+use super::json::{Token, TokenKind, is_number, unescape};
+use super::moment;
+use super::plan::Field;
+use super::settings::Unit;
+use crate::event::Direction;
+use crate::time::Timestamp;
+
+/// Longest id, bytes.
+const MAX_ID_BYTES: usize = 256;
+/// Longest duration: 1e9 seconds, in milliseconds.
+const MAX_DURATION_MS: f64 = 1e12;
+
+/// Gives out the fields of one event. Every method answers `None` for a field that is absent,
+/// `null` or `""`.
+#[derive(Debug)]
+pub(super) struct Reader<'t, 'w> {
+    text: &'t str,
+    tokens: &'w [Token],
+    /// Where strings with escapes are unescaped.
+    scratch: &'w mut String,
+}
+
+impl<'t, 'w> Reader<'t, 'w> {
+    pub(super) fn new(text: &'t str, tokens: &'w [Token], scratch: &'w mut String) -> Self {
+        Self {
+            text,
+            tokens,
+            scratch,
+        }
+    }
+
+    /// The text of the event.
+    pub(super) fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// The token of a field.
+    #[inline]
+    pub(super) fn token(&self, field: &Field) -> Token {
+        self.tokens.get(field.place).copied().unwrap_or_default()
+    }
+
+    /// The field is there, whatever it holds.
+    #[inline]
+    pub(super) fn has(&self, field: &Field) -> bool {
+        self.token(field).is_present()
+    }
+
+    /// The value of a string; `None` for anything else.
+    #[inline]
+    pub(super) fn string(&mut self, token: Token) -> Option<&str> {
+        match token.kind {
+            TokenKind::Text => Some(token.of(self.text)),
+            TokenKind::Escaped => {
+                self.scratch.clear();
+                unescape(token.of(self.text), self.scratch);
+                Some(self.scratch)
+            }
+            TokenKind::Absent
+            | TokenKind::Number
+            | TokenKind::True
+            | TokenKind::False
+            | TokenKind::Object
+            | TokenKind::Array => None,
+        }
+    }
+
+    /// An id: a string or an integer of 1 to 256 bytes.
+    #[inline]
+    pub(super) fn id<'p>(&mut self, field: &'p Field) -> Result<Option<&str>, Fault<'p>> {
+        match self.dimension(field)? {
+            Some(id) if id.len() > MAX_ID_BYTES => fault(field, Problem::IdTooLong),
+            id => Ok(id),
+        }
+    }
+
+    /// The value of a dimension: a string or an integer of any length.
+    #[inline]
+    pub(super) fn dimension<'p>(&mut self, field: &'p Field) -> Result<Option<&str>, Fault<'p>> {
+        let token = self.token(field);
+        if !token.is_present() {
+            return Ok(None);
+        }
+        if token.kind == TokenKind::Number {
+            return match integer_text(token.of(self.text)) {
+                Some(digits) => Ok(Some(digits)),
+                None => fault(field, Problem::NotId),
+            };
+        }
+        match self.string(token) {
+            Some(text) => Ok(Some(text)),
+            None => fault(field, Problem::NotId),
+        }
+    }
+
+    /// A moment: RFC 3339 or an integer of milliseconds, or of the mapped unit.
+    #[inline]
+    pub(super) fn time<'p>(&mut self, field: &'p Field) -> Result<Option<Timestamp>, Fault<'p>> {
+        let token = self.token(field);
+        if !token.is_present() {
+            return Ok(None);
+        }
+        let moment = if token.kind == TokenKind::Number {
+            let unit_ms = field.unit.unwrap_or(Unit::Milliseconds).millis();
+            moment::from_number(token.of(self.text).as_bytes(), unit_ms)
+        } else {
+            match self.string(token) {
+                Some(text) => moment::from_text(text.as_bytes()),
+                None => Err(Problem::NotTime),
+            }
+        };
+        match moment {
+            Ok(moment) => Ok(Some(moment)),
+            Err(problem) => fault(field, problem),
+        }
+    }
+
+    /// A duration in milliseconds: a number of seconds, or of the mapped unit, rounded to the
+    /// nearest millisecond, halves up.
+    #[inline]
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "the value is checked to be within 0 and 1e12"
+    )]
+    pub(super) fn duration_ms<'p>(&self, field: &'p Field) -> Result<Option<u64>, Fault<'p>> {
+        let token = self.token(field);
+        if !token.is_present() {
+            return Ok(None);
+        }
+        let unit_ms = field.unit.unwrap_or(Unit::Seconds).millis();
+        let millis = match token.kind {
+            TokenKind::Number => number(token.of(self.text)) * f64::from(unit_ms),
+            TokenKind::Absent
+            | TokenKind::Text
+            | TokenKind::Escaped
+            | TokenKind::True
+            | TokenKind::False
+            | TokenKind::Object
+            | TokenKind::Array => return fault(field, Problem::NotNumber),
+        };
+        if millis < 0.0 {
+            return fault(field, Problem::Negative);
+        }
+        if millis > MAX_DURATION_MS {
+            return fault(field, Problem::DurationTooLong);
+        }
+        // Rounds as `f64::round` does, halves up: the difference is exact.
+        let whole = millis as u64;
+        Ok(Some(whole + u64::from(millis - whole as f64 >= 0.5)))
+    }
+
+    /// A score in thousandths, rounded to the nearest, on `scale_milli`.
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "the value is checked to be on a scale of 32-bit ends and whole"
+    )]
+    pub(super) fn score_milli<'p>(
+        &mut self,
+        field: &'p Field,
+        scale_milli: (i32, i32),
+    ) -> Result<Option<i32>, Fault<'p>> {
+        let token = self.token(field);
+        if !token.is_present() {
+            return Ok(None);
+        }
+        let text = match token.kind {
+            TokenKind::Number => Some(token.of(self.text)),
+            TokenKind::Absent
+            | TokenKind::Text
+            | TokenKind::Escaped
+            | TokenKind::True
+            | TokenKind::False
+            | TokenKind::Object
+            | TokenKind::Array => self.string(token).filter(|text| is_number(text)),
+        };
+        let Some(text) = text else {
+            return fault(field, Problem::NotScore);
+        };
+        let milli = (number(text) * 1000.0).round();
+        let (low, high) = scale_milli;
+        if !(f64::from(low)..=f64::from(high)).contains(&milli) {
+            return fault(field, Problem::OffScale(low, high));
+        }
+        Ok(Some(milli as i32))
+    }
+
+    /// A JSON boolean.
+    #[inline]
+    pub(super) fn flag<'p>(&self, field: &'p Field) -> Result<Option<bool>, Fault<'p>> {
+        let token = self.token(field);
+        match token.kind {
+            TokenKind::True => Ok(Some(true)),
+            TokenKind::False => Ok(Some(false)),
+            TokenKind::Absent
+            | TokenKind::Text
+            | TokenKind::Escaped
+            | TokenKind::Number
+            | TokenKind::Object
+            | TokenKind::Array => {
+                if token.is_present() {
+                    return fault(field, Problem::NotFlag);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Who called whom.
+    #[inline]
+    pub(super) fn direction<'p>(
+        &mut self,
+        field: &'p Field,
+    ) -> Result<Option<Direction>, Fault<'p>> {
+        let token = self.token(field);
+        if !token.is_present() {
+            return Ok(None);
+        }
+        match self.string(token) {
+            Some("inbound") => Ok(Some(Direction::Inbound)),
+            Some("outbound") => Ok(Some(Direction::Outbound)),
+            Some(_) | None => fault(field, Problem::NotDirection),
+        }
+    }
+
+    /// Checks that a field that is not kept is a string.
+    pub(super) fn text_or_absent<'p>(&self, field: &'p Field) -> Result<(), Fault<'p>> {
+        let token = self.token(field);
+        match token.kind {
+            TokenKind::Absent | TokenKind::Text | TokenKind::Escaped => Ok(()),
+            TokenKind::Number
+            | TokenKind::True
+            | TokenKind::False
+            | TokenKind::Object
+            | TokenKind::Array => fault(field, Problem::NotText),
+        }
+    }
+}
+
+/// A fault of a field.
+pub(super) fn fault<T>(field: &Field, problem: Problem) -> Result<T, Fault<'_>> {
+    Err(Fault {
+        field: &field.name,
+        problem,
+    })
+}
+
+/// Checks an id that did not come in a field of the event.
+pub(super) fn check_id(id: &str) -> Result<&str, Problem> {
+    if id.len() > MAX_ID_BYTES {
+        return Err(Problem::IdTooLong);
+    }
+    Ok(id)
+}
+
+/// The decimal text of a JSON number that is an integer.
+#[inline]
+fn integer_text(number: &str) -> Option<&str> {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(if number == "-0" { digits } else { number })
+}
+
+/// The `f64` nearest to a JSON number; infinite when it is too large for one.
+#[inline]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a mantissa of at most 15 digits is exact in an f64"
+)]
+fn number(text: &str) -> f64 {
+    /// Exact in an `f64`, so that one division rounds once: to the nearest.
+    const POWERS: [f64; 16] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+    ];
+    let mut mantissa = 0_u64;
+    let mut point = None;
+    for (at, byte) in text.bytes().enumerate().take(16) {
+        match byte {
+            b'0'..=b'9' => mantissa = mantissa * 10 + u64::from(byte - b'0'),
+            b'.' => point = Some(at + 1),
+            _ => return parse(text),
+        }
+    }
+    let decimals = point.map_or(0, |point| text.len() - point);
+    match POWERS.get(decimals) {
+        Some(power) if text.len() <= 15 => mantissa as f64 / power,
+        Some(_) | None => parse(text),
+    }
+}
+
+/// The same in general; NaN never, since JSON has none.
+#[cold]
+fn parse(text: &str) -> f64 {
+    text.parse().unwrap_or(f64::INFINITY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_to_a_number_is_the_exact_one(text in "(0|[1-9][0-9]{0,14})(\\.[0-9]{1,14})?") {
+            prop_assert_eq!(number(&text).to_bits(), text.parse::<f64>().unwrap().to_bits());
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_an_f64_are_infinite() {
+        assert!(number("1e999").is_infinite());
+        assert!(number("-1e999").is_infinite());
+        assert_eq!(number("-2.5").to_bits(), (-2.5_f64).to_bits());
+    }
+
+    #[test]
+    fn integers_keep_their_text() {
+        assert_eq!(integer_text("-0"), Some("0"));
+        assert_eq!(integer_text("-17"), Some("-17"));
+        assert_eq!(integer_text("1.0"), None);
+        assert_eq!(integer_text("1e2"), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! From the fields of an event to a [`Survey`].
+
+use super::content::Content;
+use super::decoded::Decoded;
+use super::fault::{Fault, Problem};
+use super::interaction::{domain, id_hash};
+use super::plan::{Field, Plan, SurveyFields};
+use super::reader::{Reader, fault};
+use super::surroundings::Surroundings;
+use crate::event::{IdHash, Kind, Record, Survey};
+
+/// The recommendation scale in thousandths.
+const NPS_SCALE_MILLI: (i32, i32) = (0, 10_000);
+
+/// Reads a survey; its dimensions are appended to `out`.
+pub(super) fn read<'p>(
+    plan: &'p Plan,
+    reader: &mut Reader<'_, '_>,
+    around: &Surroundings<'p>,
+    content: &mut Content,
+    out: &mut Decoded,
+) -> Result<Survey, Fault<'p>> {
+    let fields = &plan.survey;
+    check_required(fields, reader, around)?;
+    around.check_event_id(reader, &fields.event_id)?;
+    let id = identity(fields, reader, around)?;
+    let Some(submitted_at) = reader.time(&fields.submitted_at)? else {
+        return fault(&fields.submitted_at, Problem::Missing);
+    };
+    reader.text_or_absent(&fields.comment)?;
+    let customer = id_hash(reader, &fields.customer_id, around.key, domain::CUSTOMER)?;
+    let mut survey = Survey {
+        record: Record {
+            id,
+            event_time: submitted_at,
+            version_time: reader.time(&fields.updated_at)?.unwrap_or(submitted_at),
+            content: 0,
+            excluded: reader.flag(&fields.excluded)?.unwrap_or(false),
+        },
+        interaction: id_hash(
+            reader,
+            &fields.interaction_id,
+            around.key,
+            domain::INTERACTION,
+        )?,
+        csat_milli: reader.score_milli(&fields.csat, plan.csat_scale_milli)?,
+        ces_milli: reader.score_milli(&fields.ces, plan.ces_scale_milli)?,
+        nps: recommendation(reader, &fields.nps)?,
+        resolved: reader.flag(&fields.resolved)?,
+    };
+    write_content(content, &survey, customer);
+    out.read_dimensions(&fields.dimensions, reader, content)?;
+    survey.record.content = content.hash();
+    Ok(survey)
+}
+
+/// Checks that there is an identity, a time and an answer.
+fn check_required<'p>(
+    fields: &'p SurveyFields,
+    reader: &Reader<'_, '_>,
+    around: &Surroundings<'p>,
+) -> Result<(), Fault<'p>> {
+    if !reader.has(&fields.survey_id) && !reader.has(&fields.event_id) && !around.has_id() {
+        return fault(&fields.survey_id, Problem::Missing);
+    }
+    if !reader.has(&fields.submitted_at) {
+        return fault(&fields.submitted_at, Problem::Missing);
+    }
+    let answers = [&fields.csat, &fields.nps, &fields.ces, &fields.resolved];
+    if !answers.into_iter().any(|answer| reader.has(answer)) {
+        return Err(Fault {
+            field: "one of csat, nps, ces, resolved",
+            problem: Problem::Missing,
+        });
+    }
+    Ok(())
+}
+
+/// `survey_id`, else `event_id`, else what the message lends.
+fn identity<'p>(
+    fields: &'p SurveyFields,
+    reader: &mut Reader<'_, '_>,
+    around: &Surroundings<'p>,
+) -> Result<IdHash, Fault<'p>> {
+    for field in [&fields.survey_id, &fields.event_id] {
+        if let Some(id) = id_hash(reader, field, around.key, domain::SURVEY)? {
+            return Ok(id);
+        }
+    }
+    match around.id_hash(domain::SURVEY)? {
+        Some(id) => Ok(id),
+        None => fault(&fields.survey_id, Problem::Missing),
+    }
+}
+
+/// The answer to "would you recommend us?", 0 to 10.
+fn recommendation<'p>(
+    reader: &mut Reader<'_, '_>,
+    field: &'p Field,
+) -> Result<Option<u8>, Fault<'p>> {
+    let Some(milli) = reader.score_milli(field, NPS_SCALE_MILLI)? else {
+        return Ok(None);
+    };
+    match u8::try_from(milli / 1000) {
+        Ok(whole) if milli % 1000 == 0 => Ok(Some(whole)),
+        Ok(_) | Err(_) => fault(field, Problem::NotWhole),
+    }
+}
+
+fn write_content(content: &mut Content, survey: &Survey, customer: Option<IdHash>) {
+    content.begin(Kind::Survey);
+    content.time(Some(survey.record.event_time));
+    content.time(Some(survey.record.version_time));
+    content.byte(u8::from(survey.record.excluded));
+    content.id(customer);
+    content.id(survey.interaction);
+    content.score(survey.csat_milli);
+    content.score(survey.ces_milli);
+    content.byte(survey.nps.unwrap_or(u8::MAX));
+    content.flag(survey.resolved);
+}

@@ -1,0 +1,521 @@
+//! From a record to its contribution: routes, contact chains, panes and counters, and the one place
+//! that says what an interaction or survey adds to which count.
+
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+use smallvec::SmallVec;
+
+use super::Dimensions;
+use super::chains::{Chains, Contact, Effects, FirstContact, Inserted};
+use super::delta::Delta;
+use super::ledger::{Body, Entry, InteractionBody, Ledger, SurveyBody};
+use super::panes::Panes;
+use super::routes::{RouteId, Routes};
+use super::settings::Settings;
+use super::view::Lifetime;
+use crate::event::{Direction, Event, HashKey, IdHash, Interaction, Survey};
+use crate::kpi::{self, Count, FcrMatch, FcrMethod, Totals};
+use crate::time::{Timestamp, millis_of};
+use crate::window::WindowGeometry;
+
+/// Pairs customer and issue to a chain; the parts are keyed hashes already.
+const CHAIN_KEY: HashKey = HashKey::from_bytes(*b"cxpulse chain id");
+
+/// Gives contributions and takes them back.
+#[derive(Debug)]
+pub(super) struct Booking {
+    rules: Rules,
+    pub(super) routes: Routes,
+    pub(super) chains: Chains,
+    pub(super) panes: Panes,
+    /// Counters on their way to their keys, by route.
+    pending_lifetimes: HashMap<RouteId, Lifetime, DefaultHashBuilder>,
+    pub(super) handle_time_bounds_ms: Vec<u64>,
+}
+
+/// The definitions that decide what a record adds.
+#[derive(Debug)]
+struct Rules {
+    short_abandon_ms: u64,
+    csat_satisfied_from_milli: i32,
+    by_flag: bool,
+    match_on: FcrMatch,
+    transfer_fails: bool,
+    horizon_ms: i64,
+    lateness_ms: i64,
+    join_ms: i64,
+}
+
+impl Booking {
+    pub(super) fn new(settings: &Settings, geometries: &[WindowGeometry]) -> Self {
+        let fcr = &settings.kpis.fcr;
+        let by_flag = fcr.method == FcrMethod::Flag;
+        let horizon_ms = millis_of(fcr.horizon);
+        let lateness_ms = millis_of(settings.allowed_lateness);
+        let has_quantiles = settings
+            .breakdowns
+            .iter()
+            .map(|set| settings.kpis.handle_time_breakdowns.contains(set))
+            .collect();
+        Self {
+            rules: Rules {
+                short_abandon_ms: u64::try_from(settings.kpis.short_abandon.as_millis())
+                    .unwrap_or(u64::MAX),
+                csat_satisfied_from_milli: settings.kpis.csat_satisfied_from_milli,
+                by_flag,
+                match_on: fcr.match_on,
+                transfer_fails: fcr.transfer_fails,
+                horizon_ms,
+                lateness_ms,
+                join_ms: millis_of(settings.kpis.survey_join_within),
+            },
+            routes: Routes::new(settings),
+            chains: Chains::new(horizon_ms, lateness_ms, fcr.max_contacts),
+            panes: Panes::new(geometries, has_quantiles, !by_flag),
+            pending_lifetimes: HashMap::default(),
+            handle_time_bounds_ms: settings.kpis.handle_time_bounds_ms.clone(),
+        }
+    }
+
+    /// The route of an event's own dimensions; the caller holds a reference.
+    pub(super) fn route_of(&mut self, dimensions: &(impl Dimensions + ?Sized)) -> RouteId {
+        let values: SmallVec<[Option<&str>; 8]> = self
+            .routes
+            .dimensions()
+            .iter()
+            .map(|(_, at)| dimensions.value(*at))
+            .collect();
+        self.routes.acquire(&values)
+    }
+
+    /// The values of an event's routed dimensions.
+    pub(super) fn values_of(
+        &self,
+        dimensions: &(impl Dimensions + ?Sized),
+    ) -> Vec<Option<Box<str>>> {
+        self.routes
+            .dimensions()
+            .iter()
+            .map(|(_, at)| dimensions.value(*at).map(Box::from))
+            .collect()
+    }
+
+    pub(super) fn acquire(&mut self, values: &[Option<&str>]) -> RouteId {
+        self.routes.acquire(values)
+    }
+
+    pub(super) fn release(&mut self, route: RouteId) {
+        self.routes.release(route);
+    }
+
+    pub(super) fn count_overflow(&mut self, route: RouteId) {
+        self.routes.count_overflow(route);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.panes.is_full()
+    }
+
+    /// Contacts remembered.
+    pub(super) fn contacts(&self) -> usize {
+        self.chains.len()
+    }
+
+    pub(super) fn effective_horizon_ms(&self, stream_time: Option<Timestamp>) -> i64 {
+        self.chains.effective_horizon_ms(stream_time)
+    }
+
+    /// The ledger entry of a version. Takes over the caller's reference to `route`.
+    pub(super) fn entry(
+        &mut self,
+        event: &Event,
+        order: u64,
+        route: RouteId,
+        counted: bool,
+        ledger: &Ledger,
+    ) -> Entry {
+        let record = event.record();
+        let (route, body) = match event {
+            Event::Interaction(interaction) => {
+                (route, Body::Interaction(self.interaction_body(interaction)))
+            }
+            Event::Survey(survey) => {
+                let body = self.survey_body(survey, route);
+                (
+                    self.joined_route(record.event_time, &body, ledger),
+                    Body::Survey(body),
+                )
+            }
+        };
+        Entry {
+            event_time: record.event_time,
+            version_time: record.version_time,
+            order,
+            content: record.content,
+            excluded: record.excluded,
+            counted,
+            route,
+            body,
+        }
+    }
+
+    fn interaction_body(&self, interaction: &Interaction) -> InteractionBody {
+        let inbound = interaction.direction == Direction::Inbound;
+        let is_contact = inbound && !interaction.abandoned;
+        let issue = match self.rules.match_on {
+            FcrMatch::CustomerAndIssue => interaction.issue,
+            FcrMatch::Customer => None,
+        };
+        InteractionBody {
+            tie: interaction.tie,
+            chain: interaction
+                .customer
+                .filter(|_| is_contact)
+                .map(|customer| customer.with(CHAIN_KEY, issue)),
+            inbound,
+            abandoned: interaction.abandoned,
+            transferred: interaction.transferred,
+            resolved: interaction.resolved,
+            started_at: interaction.started_at,
+            wait_ms: interaction.wait_ms,
+            handle_ms: interaction.handle_ms,
+        }
+    }
+
+    fn survey_body(&self, survey: &Survey, own_route: RouteId) -> SurveyBody {
+        let lacks_dimensions = self
+            .routes
+            .route(own_route)
+            .values
+            .iter()
+            .any(Option::is_none);
+        SurveyBody {
+            joins: survey
+                .interaction
+                .filter(|_| lacks_dimensions && !survey.record.excluded),
+            own_route,
+            csat_milli: survey.csat_milli,
+            ces_milli: survey.ces_milli,
+            nps: survey.nps,
+            resolved: survey.resolved,
+        }
+    }
+
+    /// The route of a survey with its missing dimensions taken from the winning version of its
+    /// interaction, when that one is known, not withdrawn, and the survey was submitted between the
+    /// allowed lateness before its end and `survey_join_within` after it. A new reference.
+    fn joined_route(
+        &mut self,
+        submitted: Timestamp,
+        survey: &SurveyBody,
+        ledger: &Ledger,
+    ) -> RouteId {
+        let interaction = survey
+            .joins
+            .and_then(|id| ledger.get(id))
+            .filter(|interaction| {
+                let after_ms = submitted.millis_since(interaction.event_time);
+                !interaction.excluded
+                    && after_ms >= -self.rules.lateness_ms
+                    && after_ms <= self.rules.join_ms
+            });
+        let Some(interaction) = interaction else {
+            self.routes.retain(survey.own_route);
+            return survey.own_route;
+        };
+        let own = &self.routes.route(survey.own_route).values;
+        let taken = &self.routes.route(interaction.route).values;
+        let values: Vec<Option<Arc<str>>> = own
+            .iter()
+            .zip(taken)
+            .map(|(own, taken)| own.clone().or_else(|| taken.clone()))
+            .collect();
+        let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+        self.routes.acquire(&values)
+    }
+
+    /// Books a survey anew when what it takes from its interaction has changed.
+    pub(super) fn rejoin(&mut self, survey_id: IdHash, ledger: &mut Ledger) {
+        let Some(entry) = ledger.get(survey_id) else {
+            return;
+        };
+        let Body::Survey(survey) = &entry.body else {
+            return;
+        };
+        let route = self.joined_route(entry.event_time, survey, ledger);
+        if route == entry.route {
+            self.routes.release(route);
+            return;
+        }
+        let mut moved = entry.clone();
+        self.give(survey_id, &moved, -1);
+        self.routes.release(moved.route);
+        moved.route = route;
+        self.give(survey_id, &moved, 1);
+        if let Some(entry) = ledger.get_mut(survey_id) {
+            entry.route = route;
+        }
+    }
+
+    /// Gives up the references of an entry that has left the ledger.
+    pub(super) fn forget(&mut self, entry: &Entry) {
+        self.routes.release(entry.route);
+        if let Body::Survey(survey) = &entry.body {
+            self.routes.release(survey.own_route);
+        }
+    }
+
+    /// Gives the contribution of a version (`sign` 1) or takes it back (-1). A withdrawn one has
+    /// none.
+    pub(super) fn give(&mut self, id: IdHash, entry: &Entry, sign: i64) -> Option<Inserted> {
+        if entry.excluded {
+            return None;
+        }
+        if let Some(delta) = self
+            .panes
+            .delta(entry.event_time, entry.route, &mut self.routes)
+        {
+            let target_ms = self.routes.route(entry.route).target_ms;
+            self.rules
+                .record(&mut delta.totals, &entry.body, target_ms, sign);
+            if let Some(handle_ms) = handled_ms(&entry.body) {
+                delta.handle_time(handle_ms, if sign > 0 { 1 } else { -1 });
+            }
+        }
+        let Body::Interaction(interaction) = &entry.body else {
+            return None;
+        };
+        let chain = interaction.chain?;
+        let Self {
+            chains,
+            panes,
+            routes,
+            rules,
+            ..
+        } = self;
+        let mut effects = Booked::default();
+        let contact = rules.contact(id, entry, interaction);
+        let mut inserted = None;
+        let mut unchained = None;
+        if sign > 0 {
+            inserted = Some(chains.insert(chain, contact, routes, &mut effects));
+        } else {
+            let order = (contact.event_time, contact.tie, contact.id);
+            unchained = chains.remove(chain, order, &mut effects);
+        }
+        for effect in effects.0 {
+            effect.book(panes, routes, rules);
+        }
+        if let Some(route) = unchained {
+            routes.release(route);
+        }
+        inserted
+    }
+
+    /// Counts the first version of a record in the counters of its keys.
+    pub(super) fn count(&mut self, entry: &Entry, inserted: Option<Inserted>) {
+        let target_ms = self.routes.route(entry.route).target_ms;
+        let rules = &self.rules;
+        let bounds_ms = &self.handle_time_bounds_ms;
+        let routes = &mut self.routes;
+        let lifetime = self
+            .pending_lifetimes
+            .entry(entry.route)
+            .or_insert_with(|| {
+                routes.retain(entry.route);
+                Lifetime::default()
+            });
+        rules.record(&mut lifetime.totals, &entry.body, target_ms, 1);
+        if let Some(handle_ms) = handled_ms(&entry.body) {
+            lifetime.handle_time_buckets.resize(bounds_ms.len() + 1, 0);
+            let bucket = bounds_ms.partition_point(|bound_ms| *bound_ms < handle_ms);
+            lifetime.handle_time_buckets[bucket] += 1;
+        }
+        if let Body::Interaction(interaction) = &entry.body {
+            let is_contact = interaction.inbound && !interaction.abandoned;
+            lifetime.contacts_unidentified += u64::from(is_contact && interaction.chain.is_none());
+        }
+        let Some(inserted) = inserted else { return };
+        lifetime.contacts_first += u64::from(inserted.first);
+        if let Some(route) = inserted.retracted {
+            let lifetime = self.pending_lifetimes.entry(route).or_insert_with(|| {
+                routes.retain(route);
+                Lifetime::default()
+            });
+            lifetime.contacts_retracted += 1;
+        }
+    }
+
+    /// Folds what has been gathered into windows, panes and counters.
+    pub(super) fn fold(&mut self) {
+        self.panes.fold(&mut self.routes);
+        #[expect(
+            clippy::iter_over_hash_type,
+            reason = "the sums do not depend on the order"
+        )]
+        for (route, lifetime) in self.pending_lifetimes.drain() {
+            let keys: SmallVec<[_; 8]> = self.routes.route(route).keys.iter().copied().collect();
+            for id in keys {
+                if let Some(key) = self.routes.key_mut(id) {
+                    Arc::make_mut(&mut key.lifetime).add(&lifetime);
+                }
+            }
+            self.routes.release(route);
+        }
+    }
+
+    /// Forgets contacts and panes that are no longer needed once stream time is here.
+    pub(super) fn expire(&mut self, stream_time: Timestamp) {
+        self.chains.expire(stream_time, &mut self.routes);
+        self.panes.trim(stream_time, &mut self.routes);
+    }
+}
+
+/// The handle time of a handled interaction, where it is known.
+fn handled_ms(body: &Body) -> Option<u64> {
+    match body {
+        Body::Interaction(interaction) if !interaction.abandoned => interaction.handle_ms,
+        Body::Interaction(_) | Body::Survey(_) => None,
+    }
+}
+
+impl Rules {
+    /// What a record adds, but for what follows from its contact chain (CONTRACT section 2).
+    fn record(&self, totals: &mut Totals, body: &Body, target_ms: u64, sign: i64) {
+        totals.count(Count::Records, sign);
+        match body {
+            Body::Interaction(interaction) => {
+                self.record_interaction(totals, interaction, target_ms, sign);
+            }
+            Body::Survey(survey) => {
+                kpi::record_customer_resolution(totals, survey.resolved, sign);
+                if let Some(score) = survey.csat_milli {
+                    kpi::record_csat(totals, score, self.csat_satisfied_from_milli, sign);
+                }
+                if let Some(score) = survey.ces_milli {
+                    kpi::record_effort(totals, score, sign);
+                }
+                if let Some(answer) = survey.nps {
+                    kpi::record_nps(totals, answer, sign);
+                }
+            }
+        }
+    }
+
+    fn record_interaction(
+        &self,
+        totals: &mut Totals,
+        interaction: &InteractionBody,
+        target_ms: u64,
+        sign: i64,
+    ) {
+        let abandoned = interaction.abandoned;
+        if interaction.inbound {
+            let wait_ms = interaction.wait_ms;
+            kpi::record_abandonment(totals, abandoned, wait_ms, self.short_abandon_ms, sign);
+            kpi::record_service_level(totals, abandoned, wait_ms, target_ms, sign);
+        }
+        if abandoned {
+            totals.count(Count::Abandoned, sign);
+            return;
+        }
+        kpi::record_transfer(totals, interaction.transferred, sign);
+        kpi::record_agent_resolution(totals, interaction.resolved, sign);
+        if let Some(handle_ms) = interaction.handle_ms {
+            kpi::record_handle_time(totals, handle_ms, sign);
+        }
+        if !interaction.inbound {
+            return;
+        }
+        if let Some(wait_ms) = interaction.wait_ms {
+            kpi::record_speed_of_answer(totals, wait_ms, sign);
+        }
+        if let (true, Some(resolved)) = (self.by_flag, interaction.resolved) {
+            totals.count(Count::FcrFirst, sign);
+            if resolved && !(interaction.transferred && self.transfer_fails) {
+                totals.count(Count::FcrResolved, sign);
+            }
+        }
+    }
+
+    fn contact(&self, id: IdHash, entry: &Entry, interaction: &InteractionBody) -> Contact {
+        let start = interaction.started_at.unwrap_or(entry.event_time);
+        Contact {
+            event_time: entry.event_time,
+            tie: interaction.tie,
+            id: id.low(),
+            start,
+            route: entry.route,
+            failed: interaction.resolved == Some(false)
+                || (interaction.transferred && self.transfer_fails),
+            resolved: interaction.resolved == Some(true),
+            first: true,
+            episode_start: start,
+        }
+    }
+}
+
+/// Collects what chains give and take back until their tables are free again.
+#[derive(Default)]
+struct Booked(SmallVec<[Effect; 8]>);
+
+struct Effect {
+    moment: Timestamp,
+    route: RouteId,
+    sign: i64,
+    what: What,
+}
+
+enum What {
+    First(FirstContact),
+    Episode(i64),
+}
+
+impl Effects for Booked {
+    fn first_contact(&mut self, moment: Timestamp, route: RouteId, first: FirstContact, sign: i64) {
+        self.0.push(Effect {
+            moment,
+            route,
+            sign,
+            what: What::First(first),
+        });
+    }
+
+    fn episode(&mut self, moment: Timestamp, route: RouteId, milliseconds: i64, sign: i64) {
+        self.0.push(Effect {
+            moment,
+            route,
+            sign,
+            what: What::Episode(milliseconds),
+        });
+    }
+}
+
+impl Effect {
+    fn book(&self, panes: &mut Panes, routes: &mut Routes, rules: &Rules) {
+        if rules.by_flag && matches!(self.what, What::First(_)) {
+            return;
+        }
+        let Some(delta) = panes.delta(self.moment, self.route, routes) else {
+            return;
+        };
+        match self.what {
+            What::First(first) => book_first(delta, first, self.sign, rules.horizon_ms),
+            What::Episode(milliseconds) => {
+                kpi::record_time_to_resolution(&mut delta.totals, milliseconds, self.sign);
+            }
+        }
+    }
+}
+
+fn book_first(delta: &mut Delta, first: FirstContact, sign: i64, horizon_ms: i64) {
+    delta.totals.count(Count::FcrFirst, sign);
+    if first.failed {
+        delta.totals.count(Count::FcrFailedAtOnce, sign);
+    } else if let Some(delay_ms) = first.repeat_delay_ms {
+        delta.repeat(kpi::repeat_step(delay_ms, horizon_ms), sign);
+    } else {
+        delta.totals.count(Count::FcrResolved, sign);
+    }
+}

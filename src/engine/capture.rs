@@ -1,0 +1,147 @@
+//! Capturing state while it keeps changing: state is cut into shards; a capture writes a few shards
+//! at a time, and a shard about to change that has not been written yet is written first. So the
+//! capture holds the state of the one moment at which it began.
+
+use std::sync::Arc;
+
+use super::routes::RouteId;
+
+/// One piece of a capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// What the bytes are.
+    pub kind: SectionKind,
+    /// The encoded piece.
+    pub bytes: Vec<u8>,
+}
+
+/// What a section holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SectionKind {
+    /// Everything that is not sharded; always the first section.
+    Head,
+    /// A shard of the ledger.
+    Ledger,
+    /// A shard of the contact chains.
+    Chains,
+    /// A run of panes.
+    Panes,
+}
+
+impl SectionKind {
+    /// The number in a file.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Head => 1,
+            Self::Ledger => 2,
+            Self::Chains => 3,
+            Self::Panes => 4,
+        }
+    }
+
+    /// The kind of that number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Head, Self::Ledger, Self::Chains, Self::Panes]
+            .into_iter()
+            .find(|kind| kind.number() == number)
+    }
+}
+
+/// Why captured state cannot be taken.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RestoreError {
+    /// The bytes of a section are not those of its kind.
+    #[error("section {kind:?} cannot be decoded")]
+    Decode {
+        /// What it should be.
+        kind: SectionKind,
+    },
+    /// The first section is not the head.
+    #[error("state begins without its head")]
+    NoHead,
+    /// A reference leads nowhere.
+    #[error("section {kind:?} refers to a route that does not exist")]
+    Dangling {
+        /// Where the reference is.
+        kind: SectionKind,
+    },
+    /// Shards are missing or come twice.
+    #[error("{found} shards where there are {expected}")]
+    Shards {
+        /// How many there are.
+        found: usize,
+        /// How many there must be.
+        expected: usize,
+    },
+}
+
+/// Canonical numbers of the routes at the moment of the capture.
+pub(super) type RouteNumbers = Arc<Vec<u32>>;
+
+/// The canonical number of a route.
+pub(super) fn number_of(numbers: &RouteNumbers, route: RouteId) -> RouteId {
+    let at = usize::try_from(route.0).unwrap_or(usize::MAX);
+    RouteId(numbers.get(at).copied().unwrap_or(u32::MAX))
+}
+
+/// Which shards of a table have been written.
+#[derive(Debug)]
+pub(super) struct ShardCapture {
+    pub(super) numbers: RouteNumbers,
+    written: Vec<bool>,
+    next: usize,
+    done: Vec<Vec<u8>>,
+}
+
+impl ShardCapture {
+    pub(super) fn new(shards: usize, numbers: RouteNumbers) -> Self {
+        Self {
+            numbers,
+            written: vec![false; shards],
+            next: 0,
+            done: Vec::new(),
+        }
+    }
+
+    /// Whether `shard` must be written before it may change.
+    pub(super) fn is_due(&self, shard: usize) -> bool {
+        !self.written[shard]
+    }
+
+    pub(super) fn store(&mut self, shard: usize, bytes: Vec<u8>) {
+        self.written[shard] = true;
+        self.done.push(bytes);
+    }
+
+    /// A written shard that has not been handed out.
+    pub(super) fn take(&mut self) -> Option<Vec<u8>> {
+        self.done.pop()
+    }
+
+    /// The next shard to write; `None` when all are.
+    pub(super) fn next_due(&mut self) -> Option<usize> {
+        while self.next < self.written.len() {
+            if !self.written[self.next] {
+                return Some(self.next);
+            }
+            self.next += 1;
+        }
+        None
+    }
+}
+
+/// Encodes a piece of state. State is always encodable: writing to memory cannot fail.
+pub(super) fn encode(piece: &impl serde::Serialize) -> Vec<u8> {
+    postcard::to_stdvec(piece).unwrap_or_default()
+}
+
+/// Decodes a piece of state, all of `bytes` and nothing else.
+pub(super) fn decode<'b, P: serde::Deserialize<'b>>(
+    kind: SectionKind,
+    bytes: &'b [u8],
+) -> Result<P, RestoreError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((piece, [])) => Ok(piece),
+        Ok(_) | Err(_) => Err(RestoreError::Decode { kind }),
+    }
+}

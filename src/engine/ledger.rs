@@ -1,0 +1,366 @@
+//! The ledger: the newest version of each interaction and survey within memory, with all that is
+//! needed to take its contribution back.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::capture::{
+    RestoreError, RouteNumbers, SectionKind, ShardCapture, decode, encode, number_of,
+};
+use super::hashing::{IdentityState, shard_of};
+use super::routes::RouteId;
+use crate::event::{IdHash, Record};
+use crate::time::Timestamp;
+
+/// Shards of the ledger; bounds how long one table takes to grow.
+pub(super) const SHARDS: usize = 1024;
+
+/// The winning version of a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) event_time: Timestamp,
+    pub(super) version_time: Timestamp,
+    /// Place in the stream of the winning version; decides between equal version times.
+    pub(super) order: u64,
+    pub(super) content: u64,
+    pub(super) excluded: bool,
+    /// The counters have counted the record.
+    pub(super) counted: bool,
+    /// Where the record is booked. The entry holds a reference.
+    pub(super) route: RouteId,
+    pub(super) body: Body,
+}
+
+/// What is needed of a record to give and take its contribution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Body {
+    Interaction(InteractionBody),
+    Survey(SurveyBody),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct InteractionBody {
+    pub(super) tie: u64,
+    /// The chain of a handled inbound interaction with a customer.
+    pub(super) chain: Option<IdHash>,
+    pub(super) inbound: bool,
+    pub(super) abandoned: bool,
+    pub(super) transferred: bool,
+    pub(super) resolved: Option<bool>,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) wait_ms: Option<u64>,
+    pub(super) handle_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct SurveyBody {
+    /// The interaction that missing dimensions are taken from.
+    pub(super) joins: Option<IdHash>,
+    /// The survey's own dimensions, before the join. The entry holds a reference.
+    pub(super) own_route: RouteId,
+    pub(super) csat_milli: Option<i32>,
+    pub(super) ces_milli: Option<i32>,
+    pub(super) nps: Option<u8>,
+    pub(super) resolved: Option<bool>,
+}
+
+/// What the version rule says of an arriving version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// The record is not known.
+    First,
+    /// It replaces the known version.
+    Newer,
+    /// It changes nothing.
+    Duplicate,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    entries: HashMap<u128, Entry, IdentityState>,
+    /// Surveys that take dimensions from an interaction, by interaction.
+    joins: HashMap<u128, Vec<u128>, IdentityState>,
+}
+
+/// All entries.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    lateness_ms: i64,
+    join_ms: i64,
+    max_entries: usize,
+    shards: Vec<Shard>,
+    entries: usize,
+    /// Records by the bucket in which their memory ends; one that has moved on meanwhile stands in
+    /// a later bucket, too.
+    expiry: BTreeMap<i64, Vec<u128>>,
+    bucket_ms: i64,
+    /// The youngest event time that had to go before its time.
+    evicted_until: Option<Timestamp>,
+    capture: Option<ShardCapture>,
+}
+
+impl Ledger {
+    pub(super) fn new(lateness_ms: i64, join_ms: i64, max_entries: usize) -> Self {
+        let longest_ms = lateness_ms.saturating_add(lateness_ms.max(join_ms));
+        Self {
+            lateness_ms,
+            join_ms,
+            max_entries,
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            entries: 0,
+            expiry: BTreeMap::new(),
+            bucket_ms: (longest_ms / 512).max(1),
+            evicted_until: None,
+            capture: None,
+        }
+    }
+
+    /// Records remembered.
+    pub(super) fn len(&self) -> usize {
+        self.entries
+    }
+
+    fn shard(&self, id: IdHash) -> &Shard {
+        &self.shards[shard_of(id.0, SHARDS)]
+    }
+
+    /// The shard of a record, about to change.
+    fn shard_mut(&mut self, id: IdHash) -> &mut Shard {
+        let at = shard_of(id.0, SHARDS);
+        if let Some(capture) = &mut self.capture
+            && capture.is_due(at)
+        {
+            let bytes = self.shards[at].encoded(&capture.numbers);
+            capture.store(at, bytes);
+        }
+        &mut self.shards[at]
+    }
+
+    pub(super) fn get(&self, id: IdHash) -> Option<&Entry> {
+        self.shard(id).entries.get(&id.0)
+    }
+
+    pub(super) fn get_mut(&mut self, id: IdHash) -> Option<&mut Entry> {
+        self.shard_mut(id).entries.get_mut(&id.0)
+    }
+
+    /// The version rule, applied here and nowhere else: the greatest version time counts; with
+    /// equal ones an equal record is a duplicate and of changed ones the later in the stream wins.
+    pub(super) fn judge(&mut self, record: &Record, order: u64) -> Version {
+        let Some(known) = self.get(record.id) else {
+            return Version::First;
+        };
+        match record.version_time.cmp(&known.version_time) {
+            std::cmp::Ordering::Greater => Version::Newer,
+            std::cmp::Ordering::Less => Version::Duplicate,
+            std::cmp::Ordering::Equal if record.content == known.content => {
+                if order > known.order
+                    && let Some(known) = self.get_mut(record.id)
+                {
+                    known.order = order;
+                }
+                Version::Duplicate
+            }
+            std::cmp::Ordering::Equal if order > known.order => Version::Newer,
+            std::cmp::Ordering::Equal => Version::Duplicate,
+        }
+    }
+
+    /// Puts a version in the place of the one known and gives that one back.
+    pub(super) fn put(&mut self, id: IdHash, entry: Entry) -> Option<Entry> {
+        self.schedule(id, &entry);
+        let joins = joined_interaction(&entry);
+        let before = self.shard_mut(id).entries.insert(id.0, entry);
+        match &before {
+            None => self.entries += 1,
+            Some(before) => self.unlink(id, joined_interaction(before)),
+        }
+        self.link(id, joins);
+        before
+    }
+
+    fn schedule(&mut self, id: IdHash, entry: &Entry) {
+        let bucket = self
+            .expires_at(entry)
+            .as_millis()
+            .div_euclid(self.bucket_ms);
+        self.expiry.entry(bucket).or_default().push(id.0);
+    }
+
+    fn link(&mut self, survey: IdHash, interaction: Option<IdHash>) {
+        if let Some(interaction) = interaction {
+            let at = shard_of(interaction.0, SHARDS);
+            self.shards[at]
+                .joins
+                .entry(interaction.0)
+                .or_default()
+                .push(survey.0);
+        }
+    }
+
+    fn unlink(&mut self, survey: IdHash, interaction: Option<IdHash>) {
+        let Some(interaction) = interaction else {
+            return;
+        };
+        let joins = &mut self.shards[shard_of(interaction.0, SHARDS)].joins;
+        if let Some(surveys) = joins.get_mut(&interaction.0) {
+            surveys.retain(|other| *other != survey.0);
+            if surveys.is_empty() {
+                joins.remove(&interaction.0);
+            }
+        }
+    }
+
+    /// The surveys that take dimensions from an interaction.
+    pub(super) fn surveys_of(&self, interaction: IdHash) -> Vec<IdHash> {
+        match self.shard(interaction).joins.get(&interaction.0) {
+            Some(surveys) => surveys.iter().copied().map(IdHash).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// When the memory of an entry ends: once stream time is greater. Interactions stay for late
+    /// surveys; a survey that takes its dimensions from an interaction stays as long as that one
+    /// can still be corrected.
+    fn expires_at(&self, entry: &Entry) -> Timestamp {
+        let memory_ms = match &entry.body {
+            Body::Interaction(_) => self
+                .lateness_ms
+                .saturating_add(self.lateness_ms.max(self.join_ms)),
+            Body::Survey(survey) if survey.joins.is_some() => self.lateness_ms.saturating_mul(3),
+            Body::Survey(_) => self.lateness_ms.saturating_mul(2),
+        };
+        entry.event_time.plus_millis(memory_ms)
+    }
+
+    /// Forgets entries whose memory is over at `stream_time`, and the oldest beyond the limit;
+    /// hands each to `forgotten`.
+    pub(super) fn expire(&mut self, stream_time: Timestamp, mut forgotten: impl FnMut(Entry)) {
+        while let Some(first) = self.expiry.first_entry() {
+            let bucket = *first.key();
+            let over = (bucket + 1).saturating_mul(self.bucket_ms) <= stream_time.as_millis();
+            if !over && self.entries <= self.max_entries {
+                return;
+            }
+            for id in first.remove() {
+                self.forget(IdHash(id), bucket, over, &mut forgotten);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: IdHash, bucket: i64, over: bool, forgotten: &mut impl FnMut(Entry)) {
+        let Some(entry) = self.get(id) else { return };
+        if self
+            .expires_at(entry)
+            .as_millis()
+            .div_euclid(self.bucket_ms)
+            != bucket
+        {
+            return;
+        }
+        if let Some(entry) = self.shard_mut(id).entries.remove(&id.0) {
+            self.entries -= 1;
+            self.unlink(id, joined_interaction(&entry));
+            if !over {
+                self.evicted_until = self.evicted_until.max(Some(entry.event_time));
+            }
+            forgotten(entry);
+        }
+    }
+
+    /// The lateness that can still be honoured: the configured one until the limit has bitten.
+    pub(super) fn effective_lateness_ms(&self, stream_time: Option<Timestamp>) -> i64 {
+        match (self.evicted_until, stream_time) {
+            (Some(evicted), Some(now)) => {
+                (now.millis_since(evicted) / 2).clamp(0, self.lateness_ms)
+            }
+            _ => self.lateness_ms,
+        }
+    }
+}
+
+/// Capture and restore.
+impl Ledger {
+    /// Starts a capture of the present state.
+    pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
+        self.capture = Some(ShardCapture::new(SHARDS, numbers));
+    }
+
+    /// The next captured shard; `None` when all have been handed out, which ends the capture.
+    pub(super) fn capture_next(&mut self) -> Option<Vec<u8>> {
+        let capture = self.capture.as_mut()?;
+        if let Some(bytes) = capture.take() {
+            return Some(bytes);
+        }
+        if let Some(at) = capture.next_due() {
+            let bytes = self.shards[at].encoded(&capture.numbers);
+            capture.store(at, bytes);
+            return capture.take();
+        }
+        self.capture = None;
+        None
+    }
+
+    /// The youngest event time that had to go before its time, for a capture.
+    pub(super) fn evicted_until(&self) -> Option<Timestamp> {
+        self.evicted_until
+    }
+
+    /// Sets what [`Ledger::evicted_until`] captured.
+    pub(super) fn set_evicted_until(&mut self, evicted_until: Option<Timestamp>) {
+        self.evicted_until = evicted_until;
+    }
+
+    /// Puts the entries of a captured shard back; hands each to `adopt`, which takes the references
+    /// to its routes and says whether they exist.
+    pub(super) fn restore(
+        &mut self,
+        bytes: &[u8],
+        mut adopt: impl FnMut(&Entry) -> bool,
+    ) -> Result<(), RestoreError> {
+        let kind = SectionKind::Ledger;
+        let entries: Vec<(u128, Entry)> = decode(kind, bytes)?;
+        for (id, entry) in entries {
+            if !adopt(&entry) {
+                return Err(RestoreError::Dangling { kind });
+            }
+            let id = IdHash(id);
+            self.schedule(id, &entry);
+            self.link(id, joined_interaction(&entry));
+            self.entries += 1;
+            self.shards[shard_of(id.0, SHARDS)]
+                .entries
+                .insert(id.0, entry);
+        }
+        Ok(())
+    }
+}
+
+impl Shard {
+    /// The entries ordered by id, routes by their canonical numbers.
+    fn encoded(&self, numbers: &RouteNumbers) -> Vec<u8> {
+        let mut entries: Vec<(u128, Entry)> = self
+            .entries
+            .iter()
+            .map(|(id, entry)| (*id, entry.clone()))
+            .collect();
+        entries.sort_unstable_by_key(|entry| entry.0);
+        for (_, entry) in &mut entries {
+            entry.route = number_of(numbers, entry.route);
+            if let Body::Survey(survey) = &mut entry.body {
+                survey.own_route = number_of(numbers, survey.own_route);
+            }
+        }
+        encode(&entries)
+    }
+}
+
+fn joined_interaction(entry: &Entry) -> Option<IdHash> {
+    match &entry.body {
+        Body::Survey(survey) => survey.joins,
+        Body::Interaction(_) => None,
+    }
+}

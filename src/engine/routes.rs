@@ -1,0 +1,575 @@
+//! Where a record is booked: the values of its dimensions, and the key of each breakdown they lead
+//! to. Keys are bounded by `breakdown.max_keys`; routes are counted by those who refer to them
+//! (ledger entries, contacts, pane rows) and go when nobody does.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use serde::{Deserialize, Serialize};
+
+use super::settings::Settings;
+use super::view::Lifetime;
+use crate::time::{Timestamp, millis_of};
+
+/// Value of an absent dimension.
+const UNKNOWN: &str = "unknown";
+/// Value of what comes above `max_keys`.
+const OVERFLOW: &str = "__overflow__";
+/// Value of what is not listed in `dimensions.*.values`.
+const OTHER: &str = "__other__";
+
+/// Number of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(super) struct RouteId(pub(super) u32);
+
+/// Number of a key, unique over all breakdowns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct KeyId(pub(super) u32);
+
+impl RouteId {
+    #[expect(
+        clippy::as_conversions,
+        reason = "u32 to usize never loses on supported targets"
+    )]
+    fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl KeyId {
+    #[expect(
+        clippy::as_conversions,
+        reason = "u32 to usize never loses on supported targets"
+    )]
+    pub(super) fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One combination of dimension values.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// Values of the routed dimensions as the record had them; `None` where it had none.
+    pub(super) values: Box<[Option<Arc<str>>]>,
+    /// The key in each breakdown.
+    pub(super) keys: Box<[KeyId]>,
+    /// Service-level target of its interactions, milliseconds.
+    pub(super) target_ms: u64,
+    /// Who refers to it; at 0 the place is free.
+    references: u32,
+}
+
+/// One key of a breakdown.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) breakdown: usize,
+    pub(super) values: Arc<[Arc<str>]>,
+    /// Routes that lead here; with 0 the key may go once its time to live is over.
+    routes: u32,
+    /// Known from the configuration (or overall, or overflow): never goes.
+    permanent: bool,
+    /// The counters. Shared with the views until the next change.
+    pub(super) lifetime: Arc<Lifetime>,
+    /// Since when no window holds anything of the key; set and cleared as views are made.
+    pub(super) empty_since: Option<Timestamp>,
+}
+
+/// Routes and keys as captured.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CapturedRoutes {
+    /// Ordered by breakdown and values.
+    keys: Vec<CapturedKey>,
+    /// Values and places in `keys`, ordered by values.
+    routes: Vec<(Vec<Option<String>>, Vec<u32>)>,
+    overflowed: Vec<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CapturedKey {
+    breakdown: u32,
+    values: Vec<String>,
+    overflow: bool,
+    lifetime: Lifetime,
+    empty_since: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Breakdown {
+    /// Positions of its dimensions among the routed ones.
+    dimensions: Vec<usize>,
+    keys: BTreeMap<Arc<[Arc<str>]>, KeyId>,
+    overflow_key: Option<KeyId>,
+    overflowed: u64,
+}
+
+/// All routes and keys.
+#[derive(Debug)]
+pub(super) struct Routes {
+    /// Names of the routed dimensions, with their position in a decoded event.
+    dimensions: Vec<(String, usize)>,
+    known: Vec<Option<Vec<String>>>,
+    targets: Vec<(Vec<(usize, String)>, u64)>,
+    default_target_ms: u64,
+    max_keys: usize,
+    key_ttl_ms: i64,
+    breakdowns: Vec<Breakdown>,
+    routes: Vec<Route>,
+    free_routes: Vec<RouteId>,
+    index: HashTable<RouteId>,
+    hasher: DefaultHashBuilder,
+    keys: Vec<Option<Key>>,
+    free_keys: Vec<KeyId>,
+}
+
+impl Routes {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let dimensions = routed_dimensions(settings);
+        let place = |name: &String| dimensions.iter().position(|dimension| &dimension.0 == name);
+        let known = dimensions
+            .iter()
+            .map(|dimension| settings.known_values.get(&dimension.0).cloned())
+            .collect();
+        let targets = settings
+            .kpis
+            .service_level_rules
+            .iter()
+            .map(|rule| {
+                let matches = rule
+                    .matches
+                    .iter()
+                    .filter_map(|(name, value)| place(name).map(|at| (at, value.clone())))
+                    .collect();
+                (matches, unsigned_millis(rule.target))
+            })
+            .collect();
+        let breakdowns = settings
+            .breakdowns
+            .iter()
+            .map(|names| Breakdown {
+                dimensions: names.iter().filter_map(place).collect(),
+                keys: BTreeMap::new(),
+                overflow_key: None,
+                overflowed: 0,
+            })
+            .collect();
+        let mut routes = Self {
+            dimensions,
+            known,
+            targets,
+            default_target_ms: unsigned_millis(settings.kpis.service_level_target),
+            max_keys: settings.max_keys,
+            key_ttl_ms: millis_of(settings.key_ttl),
+            breakdowns,
+            routes: Vec::new(),
+            free_routes: Vec::new(),
+            index: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            keys: Vec::new(),
+            free_keys: Vec::new(),
+        };
+        routes.make_known_keys();
+        routes
+    }
+
+    /// Makes the keys that exist from the start: overall, and every combination of known values.
+    fn make_known_keys(&mut self) {
+        for breakdown in 0..self.breakdowns.len() {
+            let mut combinations: Vec<Vec<Arc<str>>> = vec![Vec::new()];
+            for dimension in self.breakdowns[breakdown].dimensions.clone() {
+                let Some(values) = &self.known[dimension] else {
+                    combinations.clear();
+                    break;
+                };
+                combinations = combinations
+                    .iter()
+                    .flat_map(|start| {
+                        values.iter().map(|value| {
+                            let mut longer = start.clone();
+                            longer.push(Arc::from(value.as_str()));
+                            longer
+                        })
+                    })
+                    .take(self.max_keys)
+                    .collect();
+            }
+            for values in combinations {
+                self.make_key(breakdown, values.into(), true);
+            }
+        }
+    }
+
+    /// The routed dimensions: name and position in a decoded event.
+    pub(super) fn dimensions(&self) -> &[(String, usize)] {
+        &self.dimensions
+    }
+
+    /// The route of these values, with one more reference to it.
+    pub(super) fn acquire<'v>(&mut self, values: &[Option<&'v str>]) -> RouteId {
+        let hash = self.hasher.hash_one(values);
+        let routes = &self.routes;
+        let found = self.index.find(hash, |id| {
+            routes[id.at()]
+                .values
+                .iter()
+                .zip(values)
+                .all(|(mine, theirs)| mine.as_deref() == *theirs)
+        });
+        if let Some(&id) = found {
+            self.routes[id.at()].references += 1;
+            return id;
+        }
+        self.make_route(values, hash)
+    }
+
+    fn make_route(&mut self, values: &[Option<&str>], hash: u64) -> RouteId {
+        let keys: Box<[KeyId]> = (0..self.breakdowns.len())
+            .map(|breakdown| self.key_for(breakdown, values))
+            .collect();
+        self.insert_route(values, keys, hash)
+    }
+
+    fn insert_route(&mut self, values: &[Option<&str>], keys: Box<[KeyId]>, hash: u64) -> RouteId {
+        for key in &keys {
+            if let Some(key) = &mut self.keys[key.at()] {
+                key.routes += 1;
+            }
+        }
+        let route = Route {
+            values: values.iter().map(|value| value.map(Arc::from)).collect(),
+            keys,
+            target_ms: self.target_ms(values),
+            references: 1,
+        };
+        let id = if let Some(id) = self.free_routes.pop() {
+            self.routes[id.at()] = route;
+            id
+        } else {
+            self.routes.push(route);
+            RouteId(u32::try_from(self.routes.len() - 1).unwrap_or(u32::MAX))
+        };
+        let (routes, hasher) = (&self.routes, &self.hasher);
+        self.index
+            .insert_unique(hash, id, |id| hash_of(hasher, &routes[id.at()].values));
+        id
+    }
+
+    fn target_ms(&self, values: &[Option<&str>]) -> u64 {
+        for (matches, target_ms) in &self.targets {
+            if matches
+                .iter()
+                .all(|(at, value)| values[*at].unwrap_or(UNKNOWN) == value)
+            {
+                return *target_ms;
+            }
+        }
+        self.default_target_ms
+    }
+
+    /// The key of a breakdown for these values; the overflow key when there is no room.
+    fn key_for(&mut self, breakdown: usize, values: &[Option<&str>]) -> KeyId {
+        let key_values: Arc<[Arc<str>]> = self.breakdowns[breakdown]
+            .dimensions
+            .iter()
+            .map(|&dimension| Arc::from(self.booked_value(dimension, values[dimension])))
+            .collect();
+        if let Some(&id) = self.breakdowns[breakdown].keys.get(&key_values) {
+            return id;
+        }
+        if self.breakdowns[breakdown].keys.len() >= self.max_keys && !self.evict_idle(breakdown) {
+            return self.overflow_key(breakdown);
+        }
+        self.make_key(breakdown, key_values, false)
+    }
+
+    /// The value a dimension is booked under.
+    fn booked_value<'v>(&self, dimension: usize, value: Option<&'v str>) -> &'v str {
+        let value = value.unwrap_or(UNKNOWN);
+        match &self.known[dimension] {
+            Some(known) if !known.iter().any(|known| known == value) => OTHER,
+            _ => value,
+        }
+    }
+
+    fn make_key(&mut self, breakdown: usize, values: Arc<[Arc<str>]>, permanent: bool) -> KeyId {
+        let key = Key {
+            breakdown,
+            values: Arc::clone(&values),
+            routes: 0,
+            permanent,
+            lifetime: Arc::default(),
+            empty_since: None,
+        };
+        let id = if let Some(id) = self.free_keys.pop() {
+            self.keys[id.at()] = Some(key);
+            id
+        } else {
+            self.keys.push(Some(key));
+            KeyId(u32::try_from(self.keys.len() - 1).unwrap_or(u32::MAX))
+        };
+        self.breakdowns[breakdown].keys.insert(values, id);
+        id
+    }
+
+    fn overflow_key(&mut self, breakdown: usize) -> KeyId {
+        if let Some(id) = self.breakdowns[breakdown].overflow_key {
+            return id;
+        }
+        let values = self.breakdowns[breakdown]
+            .dimensions
+            .iter()
+            .map(|_| Arc::from(OVERFLOW))
+            .collect();
+        let id = self.make_key(breakdown, values, true);
+        self.breakdowns[breakdown].overflow_key = Some(id);
+        id
+    }
+
+    /// Makes room by dropping the key that has been empty longest and that nothing leads to.
+    fn evict_idle(&mut self, breakdown: usize) -> bool {
+        let idle = self.breakdowns[breakdown]
+            .keys
+            .values()
+            .filter_map(|id| {
+                let key = self.keys[id.at()].as_ref()?;
+                (key.routes == 0 && !key.permanent).then_some((key.empty_since, *id))
+            })
+            .min();
+        match idle {
+            Some((_, id)) => {
+                self.drop_key(id);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn drop_key(&mut self, id: KeyId) {
+        if let Some(key) = self.keys[id.at()].take() {
+            self.breakdowns[key.breakdown].keys.remove(&key.values);
+            self.free_keys.push(id);
+        }
+    }
+
+    /// Drops keys that nothing leads to and that have been empty for their time to live.
+    pub(super) fn drop_outlived(&mut self, now: Timestamp) {
+        for at in 0..self.keys.len() {
+            let Some(key) = &mut self.keys[at] else {
+                continue;
+            };
+            let outlived = key
+                .empty_since
+                .is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms);
+            if !outlived || key.permanent {
+                continue;
+            }
+            if key.routes == 0 {
+                self.drop_key(KeyId(u32::try_from(at).unwrap_or(u32::MAX)));
+            } else {
+                key.lifetime = Arc::default();
+            }
+        }
+    }
+
+    /// Whether the key has been empty for its time to live and should not be shown.
+    pub(super) fn is_outlived(&self, key: &Key, now: Timestamp) -> bool {
+        !key.permanent
+            && key
+                .empty_since
+                .is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms)
+    }
+
+    /// All routes and keys in canonical order, and the canonical number of each route.
+    pub(super) fn capture(&self) -> (CapturedRoutes, Vec<u32>) {
+        let mut key_places = vec![u32::MAX; self.keys.len()];
+        let mut keys = Vec::new();
+        for (number, breakdown) in (0_u32..).zip(&self.breakdowns) {
+            for id in breakdown.keys.values() {
+                let Some(key) = &self.keys[id.at()] else {
+                    continue;
+                };
+                key_places[id.at()] = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+                keys.push(CapturedKey {
+                    breakdown: number,
+                    values: key.values.iter().map(|value| value.to_string()).collect(),
+                    overflow: breakdown.overflow_key == Some(*id),
+                    lifetime: key.lifetime.as_ref().clone(),
+                    empty_since: key.empty_since,
+                });
+            }
+        }
+        let mut in_use: Vec<(&Route, usize)> = self
+            .routes
+            .iter()
+            .zip(0..)
+            .filter(|(route, _)| route.references > 0)
+            .collect();
+        in_use.sort_unstable_by(|left, right| left.0.values.cmp(&right.0.values));
+        let mut numbers = vec![u32::MAX; self.routes.len()];
+        let mut routes = Vec::with_capacity(in_use.len());
+        for (number, (route, at)) in (0_u32..).zip(in_use) {
+            numbers[at] = number;
+            let values = route
+                .values
+                .iter()
+                .map(|value| value.as_ref().map(|value| value.to_string()));
+            let places = route.keys.iter().map(|key| key_places[key.at()]);
+            routes.push((values.collect(), places.collect()));
+        }
+        (
+            CapturedRoutes {
+                keys,
+                routes,
+                overflowed: self.overflowed(),
+            },
+            numbers,
+        )
+    }
+
+    /// Rebuilds captured routes and keys in an empty table, each route with one reference that the
+    /// caller gives up in the end, and says how many there are: their numbers are the canonical
+    /// ones. `None` when the pieces do not fit together.
+    pub(super) fn restore(&mut self, captured: CapturedRoutes) -> Option<u32> {
+        let mut ids = Vec::with_capacity(captured.keys.len());
+        for key in captured.keys {
+            let breakdown = usize::try_from(key.breakdown).ok()?;
+            if self.breakdowns.get(breakdown)?.dimensions.len() != key.values.len() {
+                return None;
+            }
+            let values: Arc<[Arc<str>]> = key
+                .values
+                .iter()
+                .map(|value| Arc::from(value.as_str()))
+                .collect();
+            let id = match self.breakdowns[breakdown].keys.get(&values) {
+                Some(id) => *id,
+                None => self.make_key(breakdown, values, key.overflow),
+            };
+            if key.overflow {
+                self.breakdowns[breakdown].overflow_key = Some(id);
+            }
+            let made = self.keys[id.at()].as_mut()?;
+            made.lifetime = Arc::new(key.lifetime);
+            made.empty_since = key.empty_since;
+            ids.push(id);
+        }
+        for (values, places) in &captured.routes {
+            let keys: Option<Box<[KeyId]>> = places
+                .iter()
+                .map(|place| ids.get(usize::try_from(*place).ok()?).copied())
+                .collect();
+            let keys = keys.filter(|keys| keys.len() == self.breakdowns.len())?;
+            if values.len() != self.dimensions.len() {
+                return None;
+            }
+            let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+            let hash = self.hasher.hash_one(values.as_slice());
+            self.insert_route(&values, keys, hash);
+        }
+        for (breakdown, overflowed) in self.breakdowns.iter_mut().zip(captured.overflowed) {
+            breakdown.overflowed = overflowed;
+        }
+        u32::try_from(captured.routes.len()).ok()
+    }
+
+    /// Forgets what the counters have counted: a clean reset to 0.
+    pub(super) fn reset_lifetimes(&mut self) {
+        for key in self.keys.iter_mut().flatten() {
+            key.lifetime = Arc::default();
+        }
+    }
+
+    /// One more reference to a route.
+    pub(super) fn retain(&mut self, id: RouteId) {
+        self.routes[id.at()].references += 1;
+    }
+
+    /// One reference less; the route goes with the last one.
+    pub(super) fn release(&mut self, id: RouteId) {
+        let route = &mut self.routes[id.at()];
+        route.references -= 1;
+        if route.references > 0 {
+            return;
+        }
+        let values = std::mem::take(&mut route.values);
+        let keys = std::mem::take(&mut route.keys);
+        for key in &keys {
+            if let Some(key) = &mut self.keys[key.at()] {
+                key.routes -= 1;
+            }
+        }
+        let hash = hash_of(&self.hasher, &values);
+        if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == id) {
+            entry.remove();
+        }
+        self.free_routes.push(id);
+    }
+
+    pub(super) fn route(&self, id: RouteId) -> &Route {
+        &self.routes[id.at()]
+    }
+
+    pub(super) fn key(&self, id: KeyId) -> Option<&Key> {
+        self.keys.get(id.at())?.as_ref()
+    }
+
+    pub(super) fn key_mut(&mut self, id: KeyId) -> Option<&mut Key> {
+        self.keys.get_mut(id.at())?.as_mut()
+    }
+
+    /// How many key numbers are in use, free ones among them included.
+    pub(super) fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The keys of a breakdown, ordered by their values.
+    pub(super) fn keys_of(&self, breakdown: usize) -> impl Iterator<Item = KeyId> + '_ {
+        self.breakdowns[breakdown].keys.values().copied()
+    }
+
+    /// Counts a record for each breakdown in which it was booked under `__overflow__`.
+    pub(super) fn count_overflow(&mut self, id: RouteId) {
+        let keys = &self.routes[id.at()].keys;
+        for (breakdown, key) in self.breakdowns.iter_mut().zip(keys) {
+            if breakdown.overflow_key == Some(*key) {
+                breakdown.overflowed += 1;
+            }
+        }
+    }
+
+    /// Records booked under `__overflow__`, by breakdown.
+    pub(super) fn overflowed(&self) -> Vec<u64> {
+        self.breakdowns
+            .iter()
+            .map(|breakdown| breakdown.overflowed)
+            .collect()
+    }
+}
+
+fn hash_of(hasher: &DefaultHashBuilder, values: &[Option<Arc<str>>]) -> u64 {
+    let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+    hasher.hash_one(values.as_slice())
+}
+
+fn unsigned_millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The dimensions that breakdowns and service-level targets look at, in the order of the events.
+fn routed_dimensions(settings: &Settings) -> Vec<(String, usize)> {
+    settings
+        .dimensions
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| {
+            settings.breakdowns.iter().any(|set| set.contains(name))
+                || settings
+                    .kpis
+                    .service_level_rules
+                    .iter()
+                    .any(|rule| rule.matches.contains_key(*name))
+        })
+        .map(|(at, name)| (name.clone(), at))
+        .collect()
+}

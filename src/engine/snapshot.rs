@@ -1,0 +1,179 @@
+//! From state to a [`View`].
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::routes::{Key, KeyId};
+use super::view::{BreakdownView, KeyView, Stats, View, WindowView};
+use crate::kpi::Cell;
+use crate::time::Timestamp;
+
+impl Engine {
+    /// Folds what has been gathered, moves every window to the instant `at` (never backwards) and
+    /// returns a snapshot.
+    ///
+    /// Live, `at` is T; in a replay without a fixed instant it is chosen after the last event. All
+    /// state must lie before `at`, which holds for any `at` not before T.
+    pub fn view(&mut self, at: Timestamp) -> View {
+        self.booking.fold();
+        self.booking.panes.move_to(at, &mut self.booking.routes);
+        self.mark_empty_keys(at);
+        let kpis = Arc::new(self.settings.kpis.clone());
+        let windows = self.window_views(at);
+        let breakdowns = (0..self.settings.breakdowns.len())
+            .map(|breakdown| self.breakdown_view(breakdown, at))
+            .collect();
+        View {
+            at: Some(at),
+            kpis,
+            windows,
+            breakdowns,
+            stats: self.stats(),
+        }
+    }
+
+    /// A view before anything was accepted: no instant and no rows.
+    pub fn empty_view(&self) -> View {
+        View {
+            at: None,
+            kpis: Arc::new(self.settings.kpis.clone()),
+            windows: Vec::new(),
+            breakdowns: Vec::new(),
+            stats: self.stats(),
+        }
+    }
+
+    /// The smallest multiple of the smallest pane that is after stream time; `None` before the
+    /// first accepted event. Where a replay without `--at` evaluates.
+    pub fn replay_instant(&self) -> Option<Timestamp> {
+        let stream_time = self.stream_time?;
+        let pane_ms = self
+            .geometries
+            .iter()
+            .map(|geometry| geometry.pane_ms)
+            .min()
+            .unwrap_or(1);
+        Some(stream_time.floor_to(pane_ms).plus_millis(pane_ms))
+    }
+
+    /// Accounting and health of the engine.
+    pub fn stats(&self) -> Stats {
+        let accounting = &self.accounting;
+        Stats {
+            received: accounting.received,
+            applied: accounting.applied,
+            replaced: accounting.replaced,
+            duplicates: accounting.duplicates,
+            rejected: accounting.rejected,
+            late: accounting.late,
+            waiting: self.waiting.len(),
+            truncated_dimensions: accounting.truncated_dimensions,
+            ledger_entries: count(self.ledger.len()),
+            chain_contacts: count(self.booking.contacts()),
+            effective_lateness_ms: self.ledger.effective_lateness_ms(self.stream_time),
+            effective_horizon_ms: self.booking.effective_horizon_ms(self.stream_time),
+            overflow: self.booking.routes.overflowed(),
+            stream_time: self.stream_time,
+            history_from: self.history_from(),
+        }
+    }
+
+    /// Where the processed history begins: where the source began to read when it left older
+    /// messages out, else the earliest accepted event.
+    fn history_from(&self) -> Option<Timestamp> {
+        self.history_floor.or(self.earliest_event)
+    }
+
+    fn window_views(&self, at: Timestamp) -> Vec<WindowView> {
+        let history_from = self.history_from();
+        let reaches = |moment: Timestamp| history_from.is_some_and(|from| from <= moment);
+        self.settings
+            .windows
+            .iter()
+            .zip(&self.geometries)
+            .map(|(spec, geometry)| {
+                let from = geometry.ranges(at).window.from;
+                WindowView {
+                    name: Arc::from(spec.name.as_str()),
+                    length_ms: geometry.length_ms,
+                    complete: reaches(from),
+                    complete_for_fcr: reaches(from.plus_millis(-geometry.horizon_ms)),
+                    for_alert_only: spec.for_alert_only,
+                }
+            })
+            .collect()
+    }
+
+    /// Notes since when keys have nothing left in any window, and drops those that outlived their
+    /// time to live.
+    fn mark_empty_keys(&mut self, at: Timestamp) {
+        let booking = &mut self.booking;
+        for number in 0..booking.routes.key_count() {
+            let id = KeyId(u32::try_from(number).unwrap_or(u32::MAX));
+            let is_live = booking.panes.is_live(id);
+            if let Some(key) = booking.routes.key_mut(id) {
+                key.empty_since = if is_live {
+                    None
+                } else {
+                    key.empty_since.or(Some(at))
+                };
+            }
+        }
+        booking.routes.drop_outlived(at);
+    }
+
+    fn breakdown_view(&self, breakdown: usize, at: Timestamp) -> BreakdownView {
+        let dimensions = &self.settings.breakdowns[breakdown];
+        let handle_time = self
+            .settings
+            .kpis
+            .handle_time_breakdowns
+            .contains(dimensions);
+        let routes = &self.booking.routes;
+        let keys = routes
+            .keys_of(breakdown)
+            .filter_map(|id| Some((id, routes.key(id)?)))
+            .filter(|(_, key)| !routes.is_outlived(key, at))
+            .map(|(id, key)| self.key_view(id, key, handle_time))
+            .collect();
+        let label = if dimensions.is_empty() {
+            "overall".to_owned()
+        } else {
+            dimensions.join(",")
+        };
+        BreakdownView {
+            label: Arc::from(label.as_str()),
+            dimensions: Arc::from(dimensions.as_slice()),
+            handle_time,
+            keys,
+        }
+    }
+
+    fn key_view(&self, id: KeyId, key: &Key, handle_time: bool) -> KeyView {
+        let cells = (0..self.geometries.len())
+            .map(|window| match self.booking.panes.cell(window, id) {
+                None => Cell::default(),
+                Some(cell) => Cell {
+                    totals: cell.totals.clone(),
+                    mature: cell.mature,
+                    survival: cell.survival.as_deref().cloned(),
+                    quantiles: if handle_time {
+                        cell.buckets.quantiles()
+                    } else {
+                        None
+                    },
+                },
+            })
+            .collect();
+        KeyView {
+            values: Arc::clone(&key.values),
+            live: key.values.is_empty() || self.booking.panes.is_live(id),
+            cells,
+            lifetime: Arc::clone(&key.lifetime),
+        }
+    }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
