@@ -219,7 +219,8 @@ async fn start_server(
         warn!(%address, "everybody who reaches this address can read the KPIs; set http.auth");
     }
     info!(%address, "serving /metrics, /api/v1/kpis, /livez and /readyz");
-    let server = http::Server::new(Arc::clone(shared), &config.http)?;
+    let server = http::Server::new(Arc::clone(shared), &config.http)
+        .context("cannot set up http.tls")?;
     Ok(tokio::spawn(async move {
         let shutdown = async move { nats::stopped(&mut stop).await };
         let stopped = server.serve(listener, shutdown).await;
