@@ -219,16 +219,13 @@ async fn start_server(
         warn!(%address, "everybody who reaches this address can read the KPIs; set http.auth");
     }
     info!(%address, "serving /metrics, /api/v1/kpis, /livez and /readyz");
-    let (settings, shared) = (config.http.clone(), Arc::clone(shared));
+    let server = http::Server::new(Arc::clone(shared), &config.http)
+        .context("cannot set up http.tls")?;
     Ok(tokio::spawn(async move {
         let shutdown = async move { nats::stopped(&mut stop).await };
-        let stopped = http::serve(listener, shared, &settings, shutdown).await;
-        match stopped {
-            Ok(http::Stopped::Drained) => {}
-            Ok(http::Stopped::Cut(connections)) => {
-                warn!(connections, "connections were cut at the end");
-            }
-            Err(error) => error!(%error, "nothing is served; correct http.tls and start again"),
+        let stopped = server.serve(listener, shutdown).await;
+        if let http::Stopped::Cut(connections) = stopped {
+            warn!(connections, "connections were cut at the end");
         }
     }))
 }
