@@ -223,8 +223,12 @@ async fn start_server(
     Ok(tokio::spawn(async move {
         let shutdown = async move { nats::stopped(&mut stop).await };
         let stopped = http::serve(listener, shared, &settings, shutdown).await;
-        if let http::Stopped::Cut(connections) = stopped {
-            warn!(connections, "connections were cut at the end");
+        match stopped {
+            Ok(http::Stopped::Drained) => {}
+            Ok(http::Stopped::Cut(connections)) => {
+                warn!(connections, "connections were cut at the end");
+            }
+            Err(error) => error!(%error, "nothing is served; correct http.tls and start again"),
         }
     }))
 }
