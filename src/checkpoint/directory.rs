@@ -161,7 +161,7 @@ fn read_or_make(path: &Path, length: u64, fresh: &[u8]) -> Result<Vec<u8>, Direc
 
 /// Writes a small file so that it is either there as a whole or not at all: temporary file, sync,
 /// rename, sync of the directory.
-pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let mut file = private()
         .create(true)

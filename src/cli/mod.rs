@@ -8,8 +8,10 @@
 //! | 3 | a configuration is wrong |
 
 pub mod config_show;
+mod demo;
 mod replay;
 mod run;
+mod simulate;
 pub mod validate;
 
 use std::io::{IsTerminal, Write};
@@ -60,8 +62,12 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The main job with a made-up contact center; no server needed.
+    Demo(demo::Arguments),
     /// The service: events from NATS, KPIs on /metrics.
-    Run(ConfigFile),
+    Run(run::Arguments),
+    /// Publish the traffic of a made-up contact center to NATS.
+    Simulate(simulate::Arguments),
     /// KPIs of recorded events.
     Replay(replay::Arguments),
     /// Check configurations, offline.
@@ -143,11 +149,21 @@ fn dispatch(cli: Cli) -> Result<u8> {
     let environment = config::process_environment;
     let mut stdout = std::io::stdout().lock();
     match cli.command {
-        Command::Run(file) => {
+        Command::Demo(arguments) => {
             drop(stdout);
-            let Some(config) = load(&file)? else { return Ok(INVALID) };
+            start_logging(&cli.logging, &Config::default())?;
+            demo::run(&arguments)
+        }
+        Command::Simulate(arguments) => {
+            drop(stdout);
+            start_logging(&cli.logging, &Config::default())?;
+            simulate::run(&arguments)
+        }
+        Command::Run(arguments) => {
+            drop(stdout);
+            let Some(config) = load(&arguments.config)? else { return Ok(INVALID) };
             start_logging(&cli.logging, &config)?;
-            run::run(config)
+            run::run(&arguments, config)
         }
         Command::Replay(arguments) => {
             let Some(config) = load(&arguments.config)? else { return Ok(INVALID) };

@@ -90,7 +90,7 @@ fn print_estimate(config: &Config, out: &mut dyn Write) -> Result<()> {
     }
     writeln!(
         out,
-        "  estimated series: {total} of {}",
+        "  estimated series: {total} (export.max_series is {})",
         config.export.max_series
     )?;
     for line in lines {

@@ -163,7 +163,8 @@ mod tests {
         };
         let counters = Arc::new(Counters::default());
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(5_000)));
-        let (publisher, worker) = channel(&settings, &counters, clock.clone());
+        let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let (publisher, worker) = channel(&settings, &counters, shared);
         (publisher, worker, counters, clock)
     }
 

@@ -70,6 +70,8 @@ pub struct Engine {
     now: Timestamp,
     /// The greatest event time that moved the stream.
     stream_time: Option<Timestamp>,
+    /// Stream time when memory was last gone through.
+    expired_at: Option<Timestamp>,
     /// The smallest accepted event time.
     earliest_event: Option<Timestamp>,
     /// Where the source began, when it left older messages out.
@@ -99,6 +101,7 @@ impl Engine {
             accounting: Accounting::default(),
             now: Timestamp::MIN,
             stream_time: None,
+            expired_at: None,
             earliest_event: None,
             history_floor: None,
             order: 0,
@@ -170,7 +173,9 @@ impl Engine {
             return Outcome::Rejected(Reason::TooLate);
         }
         let route = self.booking.route_of(dimensions);
-        self.enter(event, self.order, route)
+        let outcome = self.enter(event, self.order, route);
+        self.expire();
+        outcome
     }
 
     /// Moves T to `now` (never backwards) and lets the waiting events in that it passes.
@@ -184,6 +189,8 @@ impl Engine {
             let route = self.booking.acquire(&values);
             self.enter(&waiting.event, waiting.order, route);
         }
+        // Only now: nothing that entered together may find the other forgotten.
+        self.expire();
     }
 
     /// Lets an accepted event into state. The caller's reference to `route` is passed on.
@@ -215,7 +222,7 @@ impl Engine {
                 Outcome::Replaced
             }
         };
-        self.move_stream(record.event_time);
+        self.stream_time = self.stream_time.max(Some(record.event_time));
         outcome
     }
 
@@ -251,27 +258,16 @@ impl Engine {
         }
     }
 
-    fn move_stream(&mut self, event_time: Timestamp) {
-        if self
-            .stream_time
-            .is_some_and(|stream_time| stream_time >= event_time)
-        {
-            self.expire_over_limit();
+    /// Forgets what stream time has passed, and what is over the limits.
+    fn expire(&mut self) {
+        let Some(stream_time) = self.stream_time else { return };
+        let is_over = self.ledger.len() > self.settings.max_entries;
+        if self.expired_at == Some(stream_time) && !is_over {
             return;
         }
-        self.stream_time = Some(event_time);
+        self.expired_at = Some(stream_time);
         let booking = &mut self.booking;
-        self.ledger
-            .expire(event_time, |entry| booking.forget(&entry));
-        self.booking.expire(event_time);
-    }
-
-    fn expire_over_limit(&mut self) {
-        if self.ledger.len() > self.settings.max_entries {
-            let stream_time = self.stream_time.unwrap_or(Timestamp::MIN);
-            let booking = &mut self.booking;
-            self.ledger
-                .expire(stream_time, |entry| booking.forget(&entry));
-        }
+        self.ledger.expire(stream_time, |entry| booking.forget(&entry));
+        self.booking.expire(stream_time);
     }
 }

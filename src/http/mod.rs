@@ -23,8 +23,10 @@ mod serve;
 mod settings;
 mod shared;
 mod stream;
+mod tls;
 
 pub use routes::PATHS;
 pub use serve::{Stopped, serve};
 pub use settings::{Auth, Limits, Settings, Tls};
 pub use shared::{Alerts, Exported, Shared};
+pub use tls::TlsError;

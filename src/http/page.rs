@@ -13,20 +13,27 @@ use tracing::{error, warn};
 use super::body::{Rendered, wants_gzip};
 use super::problem::Problem;
 use super::shared::Shared;
-use crate::export::prometheus::{CONTENT_TYPE, Page, render};
+use crate::export::prometheus::{CONTENT_TYPE, Page, Renderer};
 use crate::time::Timestamp;
 
 /// The page as last rendered. Locked while it is rendered, so that many scrapers cost one
 /// rendering.
 #[derive(Debug, Default)]
-pub(super) struct MetricsPage(Mutex<Option<Kept>>);
+pub(super) struct MetricsPage(Mutex<Work>);
+
+/// What is kept from one scrape to the next.
+#[derive(Debug, Default)]
+struct Work {
+    renderer: Renderer,
+    kept: Option<Kept>,
+}
 
 /// A rendered page and what it was made of.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Kept {
     basis: Basis,
     /// The `cx_*` families; empty until history is caught up with.
-    kpis: Arc<Page>,
+    kpis: Page,
     /// When the self metrics were read.
     read_at: Timestamp,
     body: Arc<Rendered>,
@@ -45,20 +52,19 @@ pub(super) async fn metrics(
     headers: HeaderMap,
 ) -> Response<Body> {
     let wants_gzip = wants_gzip(&headers);
-    let mut kept = shared.page.0.lock().await;
-    let shared_for_rendering = Arc::clone(&shared);
-    let before = kept.clone();
+    let mut place = shared.page.0.lock().await;
+    let mut work = std::mem::take(&mut *place);
+    let shared_there = Arc::clone(&shared);
     // Rendering takes milliseconds: not on a thread that serves other connections.
     let rendering = tokio::task::spawn_blocking(move || {
-        let page = newest(&shared_for_rendering, before);
-        page.body.prepare(wants_gzip);
-        page
+        let body = newest(&shared_there, &mut work);
+        body.prepare(wants_gzip);
+        (work, body)
     });
     match rendering.await {
-        Ok(page) => {
-            let response = page.body.response(wants_gzip);
-            *kept = Some(page);
-            response
+        Ok((done, body)) => {
+            *place = done;
+            body.response(wants_gzip)
         }
         Err(failure) => {
             error!(%failure, "metrics page could not be rendered");
@@ -72,47 +78,50 @@ pub(super) async fn metrics(
 }
 
 /// The page of this moment, as much of it as possible taken from the one before.
-fn newest(shared: &Shared, before: Option<Kept>) -> Kept {
+fn newest(shared: &Shared, work: &mut Work) -> Arc<Rendered> {
     let basis = Basis {
         epoch: shared.epoch(),
         caught_up: shared.caught_up(),
     };
     let now = shared.clock.now();
-    let kpis = match before {
+    let kpis = match work.kept.take() {
         Some(kept) if kept.basis == basis => {
             let age_ms = now.millis_since(kept.read_at);
             if (0..shared.refresh_ms).contains(&age_ms) {
-                return kept;
+                let body = Arc::clone(&kept.body);
+                work.kept = Some(kept);
+                return body;
             }
             kept.kpis
         }
-        Some(_) | None => Arc::new(kpi_families(shared, basis.caught_up)),
+        Some(_) | None => kpi_families(shared, &mut work.renderer, basis.caught_up),
     };
-    Kept {
+    let body = Arc::new(Rendered::new(CONTENT_TYPE, whole_page(shared, &kpis)));
+    work.kept = Some(Kept {
         basis,
-        body: Arc::new(Rendered::new(CONTENT_TYPE, whole_page(shared, &kpis))),
         kpis,
         read_at: now,
-    }
+        body: Arc::clone(&body),
+    });
+    body
 }
 
-fn kpi_families(shared: &Shared, caught_up: bool) -> Page {
+fn kpi_families(shared: &Shared, renderer: &mut Renderer, caught_up: bool) -> Page {
     if !caught_up {
         return Page::default();
     }
     let (exported, alerts) = (shared.exported(), shared.alerts());
-    let view = shared.view();
-    let page = render(&view, &exported.settings, &exported.extras, &alerts.series);
-    let suppressed_before = shared.metrics.http.series_suppressed.get();
-    if page.suppressed > 0 && suppressed_before == 0 {
-        let (suppressed, max_series) = (page.suppressed, exported.settings.max_series);
+    let (settings, extras) = (&exported.settings, &exported.extras);
+    let page = renderer.render(&shared.view(), settings, extras, &alerts.series);
+    let suppressed_now = &shared.metrics.http.series_suppressed;
+    if page.suppressed > 0 && suppressed_now.get() == 0 {
+        let (suppressed, max_series) = (page.suppressed, settings.max_series);
         warn!(
             suppressed,
             max_series, "series left off the metrics page, see export.max_series"
         );
     }
-    let suppressed = i64::try_from(page.suppressed).unwrap_or(i64::MAX);
-    shared.metrics.http.series_suppressed.set(suppressed);
+    suppressed_now.set(i64::try_from(page.suppressed).unwrap_or(i64::MAX));
     page
 }
 

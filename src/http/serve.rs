@@ -1,5 +1,6 @@
 //! Accepting connections: limits, timeouts, and a stop that ends within a bound.
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +14,18 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use prometheus::IntGauge;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
 use super::connection::{AnswerBody, Connections, Entry, Impatient};
 use super::routes::router;
 use super::shared::Shared;
+use super::tls::{TlsError, acceptor};
 use super::{Limits, Settings};
 
 /// Longest time that answers under way get at the end.
@@ -55,16 +59,21 @@ pub enum Stopped {
 /// Call [`Shared::set_stopping`] before, so that `/readyz` fails while answers are still given.
 /// `settings.listen` is not looked at: the listener is bound by the caller, who knows what to do
 /// when it cannot be.
+///
+/// # Errors
+/// At once, when `settings.tls` cannot be set up.
 pub async fn serve(
     listener: TcpListener,
     shared: Arc<Shared>,
     settings: &Settings,
     shutdown: impl Future<Output = ()>,
-) -> Stopped {
+) -> Result<Stopped, TlsError> {
+    let tls = settings.tls.as_ref().map(acceptor).transpose()?;
     announce(&listener, settings);
     let mut server = Server {
         router: router(Arc::clone(&shared), settings.auth.clone()),
         shared,
+        tls,
         limits: settings.limits.clone(),
         slots: Arc::new(Semaphore::new(settings.limits.max_connections)),
         connections: Connections::default(),
@@ -86,7 +95,7 @@ pub async fn serve(
         }
     }
     drop(listener);
-    server.drain().await
+    Ok(server.drain().await)
 }
 
 fn announce(listener: &TcpListener, settings: &Settings) {
@@ -103,6 +112,7 @@ fn announce(listener: &TcpListener, settings: &Settings) {
 struct Server {
     router: Router,
     shared: Arc<Shared>,
+    tls: Option<TlsAcceptor>,
     limits: Limits,
     /// Free places for connections.
     slots: Arc<Semaphore>,
@@ -129,6 +139,7 @@ impl Server {
             entry: self.connections.enter(self.accepted),
             stop: self.stop.subscribe(),
             router: self.router.clone(),
+            tls: self.tls.clone(),
             limits: self.limits.clone(),
         };
         let place = Place::new(slot, self.shared.metrics.http.connections.clone());
@@ -197,6 +208,7 @@ struct OpenConnection {
     entry: Entry,
     stop: watch::Receiver<bool>,
     router: Router,
+    tls: Option<TlsAcceptor>,
     limits: Limits,
 }
 
@@ -206,7 +218,23 @@ impl OpenConnection {
         if let Err(failure) = stream.set_nodelay(true) {
             debug!(%failure, "connection could not be set up");
         }
-        let io = TokioIo::new(Impatient::new(stream, self.limits.write_timeout));
+        let impatient = Impatient::new(stream, self.limits.write_timeout);
+        let Some(tls) = self.tls.take() else {
+            return self.answer(impatient).await;
+        };
+        let handshake = tokio::select! {
+            handshake = timeout(self.limits.header_timeout, tls.accept(impatient)) => handshake,
+            () = self.entry.connection.evicted() => return,
+            _ = self.stop.wait_for(|stop| *stop) => return,
+        };
+        match handshake {
+            Ok(Ok(encrypted)) => self.answer(encrypted).await,
+            Ok(Err(failure)) => debug!(%failure, "tls handshake failed"),
+            Err(_) => debug!("tls handshake took too long"),
+        }
+    }
+
+    async fn answer(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let connection = Arc::clone(&self.entry.connection);
         let router = TowerToHyperService::new(self.router.clone());
         let service = service_fn(|request: Request<Incoming>| {
@@ -214,16 +242,14 @@ impl OpenConnection {
             let answer = router.call(request);
             async move {
                 let response: Response<Body> = answer.await?;
-                Ok::<_, std::convert::Infallible>(
-                    response.map(|body| AnswerBody::new(body, answering)),
-                )
+                Ok::<_, Infallible>(response.map(|body| AnswerBody::new(body, answering)))
             }
         });
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(io, service);
+            .serve_connection(TokioIo::new(stream), service);
         let mut serving = std::pin::pin!(serving);
         let mut told = false;
         loop {

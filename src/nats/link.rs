@@ -68,6 +68,14 @@ impl Link {
         self.slow_consumer_notices.load(Ordering::Relaxed)
     }
 
+    /// Bytes that came from the server so far. A server that does not answer while this stands
+    /// still is out of reach, whatever the state of the connection says.
+    pub fn bytes_received(&self) -> u64 {
+        self.client.get().map_or(0, |client| {
+            client.statistics().in_bytes.load(Ordering::Relaxed)
+        })
+    }
+
     /// The first connection stands.
     pub(super) fn attach(&self, client: &Client) {
         // A second client on one link is not foreseen; the first one stays.
@@ -82,6 +90,11 @@ impl Link {
             Event::LameDuckMode => info!("the NATS server is about to shut down"),
             Event::SlowConsumer(_) => {
                 self.slow_consumer_notices.fetch_add(1, Ordering::Relaxed);
+                // The queue of events is short and a flood of these may push others out of it.
+                // Where messages come there is a connection.
+                if self.missed_a_connection() {
+                    self.up();
+                }
             }
             Event::ServerError(ServerError::Other(text)) => self.refused(text),
             Event::ServerError(error) => self.refused(&error.to_string()),
@@ -89,12 +102,25 @@ impl Link {
         }
     }
 
+    /// Connections made, as the client counts them; 0 before the first.
+    fn connects(&self) -> u64 {
+        self.client.get().map_or(0, |client| {
+            client.statistics().connects.load(Ordering::Relaxed)
+        })
+    }
+
+    fn missed_a_connection(&self) -> bool {
+        let state = *self.state.borrow();
+        !state.connected || state.connects < self.connects()
+    }
+
     fn up(&self) {
+        let connects = self.connects();
         let mut again = false;
         self.state.send_modify(|state| {
             again = state.connects > 0;
             state.connected = true;
-            state.connects += 1;
+            state.connects = connects.max(state.connects + 1);
         });
         if again {
             info!("reconnected to NATS");
@@ -139,6 +165,15 @@ mod tests {
         link.on_event(&Event::SlowConsumer(7));
         link.on_event(&Event::SlowConsumer(7));
         assert_eq!(link.slow_consumer_notices(), 2);
-        assert!(!link.connected());
+    }
+
+    #[test]
+    fn a_connection_whose_event_was_pushed_out_is_noticed() {
+        let link = Link::new();
+        link.on_event(&Event::Connected);
+        link.on_event(&Event::Disconnected);
+        link.on_event(&Event::SlowConsumer(7));
+        let state = *link.watch().borrow();
+        assert_eq!((state.connected, state.connects), (true, 2));
     }
 }

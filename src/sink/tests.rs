@@ -1,3 +1,5 @@
+//! What all receivers have in common: bounds, retries, outcomes.
+
 use super::notification::tests::transition;
 use super::test_server::{Act, TestServer, counts, outcomes, timing};
 use super::*;

@@ -24,7 +24,7 @@ pub enum SourceEvent {
     Idle(Idle),
     /// Delivery stopped and will begin again behind the last position. Nothing is lost by it.
     Reset(ResetReason),
-    /// Messages that will never come.
+    /// Messages that will never come; told before the messages behind them.
     Gap(Gap),
     /// The stream is not what it was at our position.
     Changed(Change),

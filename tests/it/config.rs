@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cxpulse::alert::{Amount, Change, Condition};
 use cxpulse::cli::{config_show, validate};
 use cxpulse::config::{Config, Loaded, Origin, Problems, SecretFiles, load, load_with};
-use cxpulse::decode::{FieldSource, Unit};
+use cxpulse::decode::{Decoded, Decoder, FieldSource, Unit, Verdict};
+use cxpulse::event::{Event, HashKey};
 use cxpulse::http::Auth;
 use cxpulse::kpi::Kpi;
-use cxpulse::source::Start;
+use cxpulse::source::{Envelope, Start};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -276,6 +278,87 @@ fn foreign_fields_are_mapped() {
     assert_eq!(
         config.decode.survey_fields["submitted_at"],
         source(&["At"], Some(Unit::Seconds))
+    );
+}
+
+/// A record as Amazon Connect documents its fields, cut to some of them.
+const CONTACT_RECORD: &str = r#"{
+    "AWSAccountId": "123456789012",
+    "Agent": {
+        "AfterContactWorkDuration": 31,
+        "AgentInteractionDuration": 240,
+        "CustomerHoldDuration": 12,
+        "NumberOfHolds": 1,
+        "Username": "jane"
+    },
+    "AgentConnectionAttempts": 1,
+    "Attributes": { "site": "Rome", "caseId": "case-7" },
+    "Channel": "VOICE",
+    "ConnectedToSystemTimestamp": "2026-01-31T08:00:00Z",
+    "ContactId": "5a3f5b7e-0000-4000-8000-000000000001",
+    "CustomerEndpoint": { "Address": "+390600000000", "Type": "TELEPHONE_NUMBER" },
+    "DisconnectTimestamp": "2026-01-31T08:05:30Z",
+    "InitiationMethod": "INBOUND",
+    "InitiationTimestamp": "2026-01-31T08:00:00Z",
+    "LastUpdateTimestamp": "2026-01-31T08:07:00Z",
+    "NextContactId": null,
+    "Queue": {
+        "ARN": "arn:aws:connect:us-east-1:123456789012:instance/i/queue/q",
+        "DequeueTimestamp": "2026-01-31T08:00:47Z",
+        "Duration": 17,
+        "EnqueueTimestamp": "2026-01-31T08:00:30Z",
+        "Name": "Billing"
+    },
+    "Recording": null
+}"#;
+
+#[test]
+fn a_contact_record_of_amazon_connect_is_read_through_mapping_alone() {
+    let example = Path::new("config/examples/amazon-connect.toml");
+    let config = load(Some(example), std::iter::empty()).unwrap().config;
+    let dimensions = config.decode.dimensions.clone();
+    let mut decoder = Decoder::new(Arc::new(config.decode), HashKey::random());
+    let mut decoded = Decoded::default();
+    let envelope = Envelope {
+        subject: "connect.ctr.voice".into(),
+        payload: CONTACT_RECORD.into(),
+        ..Envelope::default()
+    };
+    decoder.decode(&envelope, 0, &mut decoded);
+    let [item] = decoded.items.as_slice() else {
+        panic!("{decoded:?}")
+    };
+    let Verdict::Event(Event::Interaction(contact)) = &item.verdict else {
+        panic!("{item:?}")
+    };
+    assert_eq!(
+        contact.record.event_time.to_string(),
+        "2026-01-31T08:05:30.000Z"
+    );
+    assert_eq!(
+        contact.record.version_time.to_string(),
+        "2026-01-31T08:07:00.000Z"
+    );
+    assert_eq!(
+        contact.started_at.unwrap().to_string(),
+        "2026-01-31T08:00:00.000Z"
+    );
+    assert_eq!(contact.wait_ms, Some(17_000));
+    assert_eq!(contact.handle_ms, Some(283_000));
+    assert!(contact.customer.is_some() && contact.issue.is_some());
+    let values: Vec<(&str, Option<&str>)> = dimensions
+        .iter()
+        .enumerate()
+        .map(|(index, name)| (name.as_str(), decoded.dimension(item, index)))
+        .collect();
+    assert_eq!(
+        values,
+        [
+            ("channel", Some("VOICE")),
+            ("queue", Some("Billing")),
+            ("agent_id", Some("jane")),
+            ("site", Some("Rome")),
+        ]
     );
 }
 

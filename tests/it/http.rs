@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cxpulse::export::AlertSeries;
-use cxpulse::http::{Alerts, Auth, PATHS, Settings, Shared, Stopped, serve};
+use cxpulse::http::{Alerts, Auth, PATHS, Settings, Shared, Stopped, Tls, TlsError, serve};
 use cxpulse::secret::Secret;
 use cxpulse::telemetry::{KnownLabels, SelfMetrics};
 use cxpulse::time::{Clock, ManualClock, Timestamp};
@@ -18,6 +19,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::export::full_view;
 
@@ -30,7 +36,7 @@ struct Server {
     metrics: SelfMetrics,
     clock: Arc<ManualClock>,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Stopped>,
+    task: JoinHandle<Result<Stopped, TlsError>>,
 }
 
 const START: Timestamp = Timestamp::from_millis(1_772_438_400_000);
@@ -629,11 +635,76 @@ async fn a_stop_ends_streams_and_idle_connections() {
     eventually(|| server.metrics.http.connections.get() == 2).await;
     server.shared.set_stopping();
     server.stop.send(()).unwrap();
-    assert_eq!(
-        timeout(PATIENCE, server.task).await.unwrap().unwrap(),
-        Stopped::Drained
-    );
+    let ended = timeout(PATIENCE, server.task).await.unwrap().unwrap();
+    assert_eq!(ended.unwrap(), Stopped::Drained);
     to_end(&mut reader).await;
     to_end(&mut idle).await;
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+fn tls_file(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests/it/tls", name]
+        .iter()
+        .collect()
+}
+
+fn with_tls() -> Settings {
+    limited(|settings| {
+        settings.limits.header_timeout = Duration::from_millis(500);
+        settings.tls = Some(Tls {
+            cert_file: tls_file("cert.pem"),
+            key_file: tls_file("key.pem"),
+        });
+    })
+}
+
+#[tokio::test]
+async fn tls_answers_those_who_speak_it_and_no_others() {
+    let server = start(with_tls()).await;
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_file(tls_file("cert.pem")).unwrap();
+    roots.add(certificate).unwrap();
+    let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let connector = TlsConnector::from(Arc::new(client));
+    let connecting = connector.connect(name, server.connect().await);
+    let mut stream = connecting.await.unwrap();
+    let request = b"GET /livez HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(Answer::of(&bytes).status, 200);
+
+    let mut plain = server.connect().await;
+    plain.write_all(request).await.unwrap();
+    assert!(!to_end(&mut plain).await.starts_with(b"HTTP"));
+    let mut silent = server.connect().await;
+    assert!(to_end(&mut silent).await.is_empty());
+}
+
+#[tokio::test]
+async fn tls_that_cannot_be_set_up_ends_the_server_at_once() {
+    let error = |change: fn(&mut Tls)| async move {
+        let mut settings = with_tls();
+        change(settings.tls.as_mut().unwrap());
+        let server = start(settings).await;
+        let ended = timeout(PATIENCE, server.task).await.unwrap().unwrap();
+        ended.unwrap_err().to_string()
+    };
+    let missing = error(|tls| tls.cert_file = "nowhere.pem".into()).await;
+    assert_eq!(missing, "certificate nowhere.pem cannot be read");
+    let swapped = error(|tls| tls.key_file = tls_file("cert.pem")).await;
+    assert!(
+        swapped.ends_with("cert.pem holds no private key in PEM form"),
+        "{swapped}"
+    );
+    let empty = error(|tls| tls.cert_file = tls_file("key.pem")).await;
+    assert!(
+        empty.ends_with("key.pem holds no certificate in PEM form"),
+        "{empty}"
+    );
 }

@@ -1,8 +1,13 @@
 //! Tests of the library through its public face, without servers, in one binary.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests end at the first surprise like the tests themselves"
+)]
 
 #[path = "../reference/mod.rs"]
 mod reference;
 
+mod config;
 mod engine_equals_reference;
 mod engine_runs;
 mod export;
@@ -12,13 +17,5 @@ mod reference_decode;
 mod reference_formulas;
 mod reference_python;
 mod reference_selftest;
-//! Tests of the library through its public face, without servers.
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests end at the first surprise like the tests themselves"
-)]
-
-mod config;
-mod export;
-mod http;
 mod simulated_traffic;
+mod tidy;

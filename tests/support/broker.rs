@@ -17,6 +17,7 @@ pub(crate) struct Broker {
     binary: PathBuf,
     folder: PathBuf,
     port: u16,
+    arguments: Vec<String>,
     process: Option<Process>,
 }
 
@@ -27,6 +28,7 @@ impl Broker {
             binary: binary.into(),
             folder: folder.into(),
             port: process::free_port(),
+            arguments: Vec::new(),
             process: None,
         }
     }
@@ -38,6 +40,12 @@ impl Broker {
         broker
     }
 
+    /// The same server with one more command-line argument, such as `-c` or a file.
+    pub(crate) fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
     /// Starts the server and waits until JetStream answers.
     pub(crate) fn start(&mut self) {
         let mut command = Command::new(&self.binary);
@@ -45,7 +53,8 @@ impl Broker {
             .args(["-a", "127.0.0.1", "-js"])
             .args(["-p", &self.port.to_string()])
             .arg("-sd")
-            .arg(self.folder.join("jetstream"));
+            .arg(self.folder.join("jetstream"))
+            .args(&self.arguments);
         let mut process = Process::start("nats-server", &mut command, &self.folder);
         let address = self.address();
         process.wait_until("answer of JetStream", READY_WITHIN, || {
@@ -68,6 +77,20 @@ impl Broker {
         if let Some(process) = self.process.take() {
             process.kill();
         }
+    }
+
+    /// Sends a signal to the running server by name, such as `STOP` and `CONT`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("the server runs");
+        process.signal(signal);
+    }
+
+    /// What the running server has logged.
+    pub(crate) fn log(&self) -> String {
+        self.process
+            .as_ref()
+            .map(Process::stderr)
+            .unwrap_or_default()
     }
 
     /// `127.0.0.1:<port>`; the same after each start.

@@ -647,7 +647,7 @@ class Evaluation:
         for name in breakdown:
             value = dims.get(name, "unknown")
             known = self.setup["values"].get(name)
-            key.append(value if known is None or value in known or value == "unknown" else "__other__")
+            key.append(value if known is None or value in known else "__other__")
         return tuple(key)
 
     def _dims(self, survey):

@@ -100,13 +100,9 @@ fn read_limits(http: &mut Section, report: &mut Report) -> Limits {
     let readers = section.read(report, "max_stream_clients", default.max_stream_clients);
     readers.not_zero(report, "the default is 256");
     let timeout = section.read(report, "header_timeout", default.header_timeout);
-<<<<<<< HEAD
-    timeout.must(!timeout.value.is_zero(), report, "must be above 0", "");
-    let write = section.read(report, "write_timeout", default.write_timeout);
-    write.must(!write.value.is_zero(), report, "must be above 0", "");
-=======
     timeout.not_zero(report, "the default is \"10s\"");
->>>>>>> room/config
+    let write = section.read(report, "write_timeout", default.write_timeout);
+    write.not_zero(report, "the default is \"30s\"");
     section.finish(report);
     Limits {
         max_connections: connections.value,

@@ -112,7 +112,7 @@ fn cases() -> u64 {
     let wanted = std::env::var("CXPULSE_DECODE_CASES").ok();
     wanted
         .and_then(|count| count.parse().ok())
-        .unwrap_or(30_000)
+        .unwrap_or(10_000)
 }
 
 #[test]

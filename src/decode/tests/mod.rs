@@ -1,5 +1,12 @@
 //! Tests of the decoder as a whole.
 
+#![expect(
+    clippy::shadow_unrelated,
+    clippy::string_slice,
+    clippy::wildcard_enum_match_arm,
+    reason = "in tests, short names reused case by case and a panic for what was not expected read better"
+)]
+
 mod cloud_events;
 mod differential;
 mod fields;

@@ -1,92 +1,130 @@
-//! The beginnings of label sets: all labels but the dimensions of a key, escaped once a page.
+//! The beginnings of lines: family and all labels but the dimensions of a key, escaped once a page.
 
+use super::super::families::Family;
 use super::super::plan::{BreakdownPlan, GaugePlan};
 use super::super::text::{push_float, push_label, quantile_name};
 use crate::kpi::{self, Kpi, QUANTILES};
 
-/// Beginnings of the label sets of one KPI and window.
+/// Beginning of a line and the family it belongs to.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) family: Family,
+    /// `name{label="value"`, the label set left open.
+    pub(super) text: String,
+}
+
+impl Head {
+    pub(super) fn new(family: Family, labels: &[(&str, &str)]) -> Self {
+        Self::with_suffix(family, "", labels)
+    }
+
+    fn with_suffix(family: Family, suffix: &str, labels: &[(&str, &str)]) -> Self {
+        let mut text = String::from(family.name());
+        text.push_str(suffix);
+        for (index, (name, value)) in labels.iter().enumerate() {
+            text.push(if index == 0 { '{' } else { ',' });
+            push_label(&mut text, name, value);
+        }
+        Self { family, text }
+    }
+}
+
+/// Beginnings of the lines of one KPI and window.
 #[derive(Debug)]
 pub(super) struct GaugeHeads {
-    /// For the family of the KPI's values.
-    pub(super) by_family: String,
-    /// For the families that many KPIs share.
-    pub(super) by_kpi: String,
+    pub(super) value: Head,
     /// For each of [`QUANTILES`]; empty for every KPI but `handle_time`.
-    pub(super) quantiles: Vec<String>,
+    pub(super) quantiles: Vec<Head>,
+    pub(super) samples: Head,
+    pub(super) lower: Head,
+    pub(super) upper: Head,
+    pub(super) numerator: Head,
+    pub(super) denominator: Head,
 }
 
 impl GaugeHeads {
     pub(super) fn new(gauge: &GaugePlan, breakdown: &str) -> Self {
         let window = ("window", gauge.window_name.as_str());
-        let place = [window, ("breakdown", breakdown)];
-        let quantiles: Vec<_> = if gauge.kpi == Kpi::HandleTime {
-            QUANTILES.map(quantile_name).into()
+        let breakdown = ("breakdown", breakdown);
+        let values = Family::Value(gauge.kpi);
+        let with_kpi = |family| Head::new(family, &[("kpi", gauge.kpi.name()), window, breakdown]);
+        let quantiles: &[u32] = if gauge.kpi == Kpi::HandleTime {
+            &QUANTILES
         } else {
-            Vec::new()
+            &[]
         };
+        let quantiles = quantiles.iter().map(|permille| {
+            let quantile = quantile_name(*permille);
+            Head::new(values, &[window, breakdown, ("quantile", &quantile)])
+        });
         Self {
-            by_family: labels(&place),
-            by_kpi: labels(&[("kpi", gauge.kpi.name()), place[0], place[1]]),
-            quantiles: quantiles
-                .iter()
-                .map(|quantile| labels(&[place[0], place[1], ("quantile", quantile)]))
-                .collect(),
+            value: Head::new(values, &[window, breakdown]),
+            quantiles: quantiles.collect(),
+            samples: with_kpi(Family::Samples),
+            lower: with_kpi(Family::Lower),
+            upper: with_kpi(Family::Upper),
+            numerator: with_kpi(Family::WindowNumerator),
+            denominator: with_kpi(Family::WindowDenominator),
         }
     }
 }
 
-/// Beginnings of the label sets of a breakdown's counters and histogram.
+/// Beginnings of the lines of a breakdown's counters and histogram.
 #[derive(Debug)]
 pub(super) struct BreakdownHeads {
-    /// Nothing but the breakdown.
-    pub(super) plain: String,
     /// `abandoned` true and false.
-    pub(super) abandoned: [String; 2],
+    pub(super) interactions: [Head; 2],
     /// `question` csat, ces, nps, resolved.
-    pub(super) questions: [String; 4],
+    pub(super) answers: [Head; 4],
     /// `category` promoter, passive, detractor.
-    pub(super) categories: [String; 3],
-    /// `kpi` for each counted KPI of the plan.
-    pub(super) counted: Vec<String>,
-    /// `le` for each bound of the histogram.
-    pub(super) bounds: Vec<String>,
-    /// `le="+Inf"`.
-    pub(super) infinity: String,
+    pub(super) recommendations: [Head; 3],
+    /// First, retracted and unidentified contacts.
+    pub(super) contacts: [Head; 3],
+    /// Numerator and denominator of each counted KPI of the plan.
+    pub(super) counted: Vec<(Head, Head)>,
+    /// The buckets of the histogram but the last.
+    pub(super) bounds: Vec<Head>,
+    /// The bucket of everything.
+    pub(super) infinity: Head,
+    pub(super) sum: Head,
+    pub(super) count: Head,
 }
 
 impl BreakdownHeads {
     pub(super) fn new(plan: &BreakdownPlan, kpis: &kpi::Settings) -> Self {
         let place = ("breakdown", plan.label.as_str());
-        let with = |name: &str, value: &str| labels(&[place, (name, value)]);
+        let with = |family, name, value| Head::new(family, &[place, (name, value)]);
+        let bucket =
+            |bound: &str| Head::with_suffix(Family::HandleTime, "_bucket", &[place, ("le", bound)]);
         let bounds = kpis.handle_time_bounds_ms.iter().map(|bound_ms| {
             let mut seconds = String::new();
             push_float(&mut seconds, seconds_of(*bound_ms));
-            with("le", &seconds)
+            bucket(&seconds)
+        });
+        let contacts = [
+            Family::ContactsFirst,
+            Family::ContactsRetracted,
+            Family::ContactsUnidentified,
+        ];
+        let counted = plan.counted.iter().map(|kpi| {
+            let of = |family| with(family, "kpi", kpi.name());
+            (of(Family::KpiNumerator), of(Family::KpiDenominator))
         });
         Self {
-            plain: labels(&[place]),
-            abandoned: ["true", "false"].map(|value| with("abandoned", value)),
-            questions: ["csat", "ces", "nps", "resolved"].map(|value| with("question", value)),
-            categories: ["promoter", "passive", "detractor"].map(|value| with("category", value)),
-            counted: plan
-                .counted
-                .iter()
-                .map(|kpi| with("kpi", kpi.name()))
-                .collect(),
+            interactions: ["true", "false"]
+                .map(|value| with(Family::Interactions, "abandoned", value)),
+            answers: ["csat", "ces", "nps", "resolved"]
+                .map(|value| with(Family::SurveyResponses, "question", value)),
+            recommendations: ["promoter", "passive", "detractor"]
+                .map(|value| with(Family::NpsResponses, "category", value)),
+            contacts: contacts.map(|family| Head::new(family, &[place])),
+            counted: counted.collect(),
             bounds: bounds.collect(),
-            infinity: with("le", "+Inf"),
+            infinity: bucket("+Inf"),
+            sum: Head::with_suffix(Family::HandleTime, "_sum", &[place]),
+            count: Head::with_suffix(Family::HandleTime, "_count", &[place]),
         }
     }
-}
-
-/// An opened label set: `{a="1",b="2"`.
-fn labels(pairs: &[(&str, &str)]) -> String {
-    let mut text = String::new();
-    for (index, (name, value)) in pairs.iter().enumerate() {
-        text.push(if index == 0 { '{' } else { ',' });
-        push_label(&mut text, name, value);
-    }
-    text
 }
 
 #[expect(

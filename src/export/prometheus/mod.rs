@@ -6,10 +6,8 @@
 mod blocks;
 mod heads;
 
-use std::fmt::Write;
-
 use blocks::Blocks;
-use heads::{BreakdownHeads, GaugeHeads};
+use heads::{BreakdownHeads, GaugeHeads, Head};
 
 use super::families::Family;
 use super::plan::{BreakdownPlan, GaugePlan, Plan, Shape};
@@ -47,62 +45,73 @@ pub struct Page {
     pub suppressed: usize,
 }
 
-/// Renders the `cx_*` families of a view. `extras` is what alerts read (exported whatever
-/// `settings.kpis` says), `alerts` the state of their instances.
-///
-/// When there are more series than `settings.max_series`, alert states and definitions are kept
-/// first, then whole keys, breakdowns with the fewest dimensions first, in the order of the view.
-/// The same view always gives the same bytes.
-pub fn render(view: &View, settings: &Settings, extras: &[Extra], alerts: &[AlertSeries]) -> Page {
-    let plan = Plan::new(&Shape::of_view(view), settings, extras);
-    let mut blocks = Blocks::new(settings.max_series);
-    blocks.attempt(|lines| alert_lines(lines, alerts));
-    blocks.attempt(|lines| definition_lines(lines, &plan));
-    for breakdown_plan in &plan.breakdowns {
-        let Some(breakdown) = view.breakdowns.get(breakdown_plan.index) else {
-            continue;
-        };
-        let lines = BreakdownLines {
-            view,
-            plan: breakdown_plan,
-            gauges: breakdown_plan
-                .gauges
-                .iter()
-                .map(|gauge| GaugeHeads::new(gauge, &breakdown_plan.label))
-                .collect(),
-            heads: BreakdownHeads::new(breakdown_plan, &view.kpis),
-        };
-        for key in &breakdown.keys {
-            let tail = key_tail(breakdown, key);
-            blocks.attempt(|blocks| lines.write_key(blocks, key, &tail));
-        }
-    }
-    blocks.into_page()
+/// Renders pages and keeps its working memory from one to the next: of a large page the fresh
+/// memory costs as much as the writing.
+#[derive(Debug, Default)]
+pub struct Renderer {
+    blocks: Blocks,
 }
+
+impl Renderer {
+    /// Renders the `cx_*` families of a view. `extras` is what alerts read (exported whatever
+    /// `settings.kpis` says), `alerts` the state of their instances.
+    ///
+    /// When there are more series than `settings.max_series`, alert states and definitions are
+    /// kept first, then whole keys, breakdowns with the fewest dimensions first, in the order of
+    /// the view. The same view always gives the same bytes.
+    pub fn render(
+        &mut self,
+        view: &View,
+        settings: &Settings,
+        extras: &[Extra],
+        alerts: &[AlertSeries],
+    ) -> Page {
+        let plan = Plan::new(&Shape::of_view(view), settings, extras);
+        let blocks = &mut self.blocks;
+        blocks.begin(settings.max_series);
+        blocks.attempt(|blocks| alert_lines(blocks, alerts));
+        blocks.attempt(|blocks| definition_lines(blocks, &plan));
+        for breakdown_plan in &plan.breakdowns {
+            let Some(breakdown) = view.breakdowns.get(breakdown_plan.index) else {
+                continue;
+            };
+            let lines = KeyLines::new(view, breakdown_plan);
+            for key in &breakdown.keys {
+                let tail = key_tail(breakdown, key);
+                blocks.attempt(|blocks| lines.write(blocks, key, &tail));
+            }
+        }
+        blocks.page()
+    }
+}
+
+/// Renders one page; see [`Renderer::render`].
+pub fn render(view: &View, settings: &Settings, extras: &[Extra], alerts: &[AlertSeries]) -> Page {
+    Renderer::default().render(view, settings, extras, alerts)
+}
+
+/// What ends a label set that has no dimensions.
+const NO_DIMENSIONS: &str = "} ";
 
 fn alert_lines(blocks: &mut Blocks, alerts: &[AlertSeries]) {
     for alert in alerts {
-        let mut labels = String::from("{");
-        push_label(&mut labels, "alert", &alert.name);
-        labels.push(',');
-        push_label(&mut labels, "severity", &alert.severity);
-        for (name, value) in &alert.labels {
-            labels.push(',');
-            push_label(&mut labels, name, value);
-        }
-        let insufficient = u64::from(alert.insufficient);
-        blocks.count(Family::AlertState, &labels, "} ", u64::from(alert.state));
-        blocks.count(Family::AlertInsufficient, &labels, "} ", insufficient);
+        let mut labels = vec![
+            ("alert", alert.name.as_str()),
+            ("severity", alert.severity.as_str()),
+        ];
+        let dimensions = alert.labels.iter();
+        labels.extend(dimensions.map(|(name, value)| (name.as_str(), value.as_str())));
+        let state = Head::new(Family::AlertState, &labels);
+        let insufficient = Head::new(Family::AlertInsufficient, &labels);
+        blocks.count(&state, NO_DIMENSIONS, u64::from(alert.state));
+        blocks.count(&insufficient, NO_DIMENSIONS, u64::from(alert.insufficient));
     }
 }
 
 fn definition_lines(blocks: &mut Blocks, plan: &Plan) {
     for (kpi, definition) in &plan.definitions {
-        let mut labels = String::from("{");
-        push_label(&mut labels, "kpi", kpi.name());
-        labels.push(',');
-        push_label(&mut labels, "definition", definition);
-        blocks.count(Family::Definition, &labels, "} ", 1);
+        let labels = [("kpi", kpi.name()), ("definition", definition)];
+        blocks.count(&Head::new(Family::Definition, &labels), NO_DIMENSIONS, 1);
     }
 }
 
@@ -113,25 +122,37 @@ fn key_tail(breakdown: &BreakdownView, key: &KeyView) -> String {
         tail.push(',');
         push_label(&mut tail, name, value);
     }
-    tail.push_str("} ");
+    tail.push_str(NO_DIMENSIONS);
     tail
 }
 
-/// What is the same for every key of a breakdown.
-struct BreakdownLines<'a> {
+/// Writes the lines of a breakdown's keys; holds what is the same for all of them.
+struct KeyLines<'a> {
     view: &'a View,
     plan: &'a BreakdownPlan,
     gauges: Vec<GaugeHeads>,
     heads: BreakdownHeads,
 }
 
-impl BreakdownLines<'_> {
-    fn write_key(&self, blocks: &mut Blocks, key: &KeyView, tail: &str) {
+impl<'a> KeyLines<'a> {
+    fn new(view: &'a View, plan: &'a BreakdownPlan) -> Self {
+        let gauges = plan.gauges.iter();
+        Self {
+            view,
+            plan,
+            gauges: gauges
+                .map(|gauge| GaugeHeads::new(gauge, &plan.label))
+                .collect(),
+            heads: BreakdownHeads::new(plan, &view.kpis),
+        }
+    }
+
+    fn write(&self, blocks: &mut Blocks, key: &KeyView, tail: &str) {
         for (gauge, heads) in self.plan.gauges.iter().zip(&self.gauges) {
             if key.live {
                 self.write_gauge(blocks, key, gauge, heads, tail);
             } else {
-                blocks.count(Family::Samples, &heads.by_kpi, tail, 0);
+                blocks.count(&heads.samples, tail, 0);
             }
         }
         self.write_counters(blocks, key, tail);
@@ -148,104 +169,73 @@ impl BreakdownLines<'_> {
         heads: &GaugeHeads,
         tail: &str,
     ) {
-        let (Some(cell), Some(window)) = (
+        let (cell, window) = (
             key.cells.get(gauge.window),
             self.view.windows.get(gauge.window),
-        ) else {
+        );
+        let (Some(cell), Some(window)) = (cell, window) else {
             return;
         };
-        let Some(reading) = cell.reading(gauge.kpi, true, window.length_ms, &self.view.kpis) else {
+        // The plan has only what exists, so quantiles are asked for where they are kept.
+        let reading = cell.reading(gauge.kpi, true, window.length_ms, &self.view.kpis);
+        let Some(reading) = reading else {
             return;
         };
-        if let Some(value) = reading.value {
-            blocks.float(Family::Value(gauge.kpi), &heads.by_family, tail, value);
-        }
         for (head, value) in heads
             .quantiles
             .iter()
             .zip(reading.quantiles.iter().flatten())
         {
-            blocks.float(Family::Value(gauge.kpi), head, tail, *value);
+            blocks.float(head, tail, *value);
         }
-        blocks.count(Family::Samples, &heads.by_kpi, tail, reading.samples);
-        let mut optional = |family, wanted: bool, value: Option<f64>| {
+        let mut optional = |head, wanted: bool, value: Option<f64>| {
             if let (true, Some(value)) = (wanted, value) {
-                blocks.float(family, &heads.by_kpi, tail, value);
+                blocks.float(head, tail, value);
             }
         };
-        optional(Family::Lower, gauge.intervals, reading.lower);
-        optional(Family::Upper, gauge.intervals, reading.upper);
-        optional(Family::WindowNumerator, gauge.partials, reading.numerator);
-        optional(
-            Family::WindowDenominator,
-            gauge.partials,
-            reading.denominator,
-        );
+        optional(&heads.value, true, reading.value);
+        optional(&heads.lower, gauge.intervals, reading.lower);
+        optional(&heads.upper, gauge.intervals, reading.upper);
+        optional(&heads.numerator, gauge.partials, reading.numerator);
+        optional(&heads.denominator, gauge.partials, reading.denominator);
+        blocks.count(&heads.samples, tail, reading.samples);
     }
 
     fn write_counters(&self, blocks: &mut Blocks, key: &KeyView, tail: &str) {
         let lifetime = &*key.lifetime;
         let totals = &lifetime.totals;
-        let answers = totals.samples(Count::Nps);
-        let promoters = totals.samples(Count::NpsPromoters);
-        let detractors = totals.samples(Count::NpsDetractors);
+        let mut write = |heads: &[Head], counts: &[u64]| {
+            for (head, count) in heads.iter().zip(counts) {
+                blocks.count(head, tail, *count);
+            }
+        };
+        let of = |count| totals.samples(count);
+        write(
+            &self.heads.interactions,
+            &[of(Count::Abandoned), of(Count::Handled)],
+        );
+        let resolved = of(Count::SurveyResolution);
+        let answers = of(Count::Nps);
+        write(
+            &self.heads.answers,
+            &[of(Count::Csat), of(Count::Ces), answers, resolved],
+        );
+        let (promoters, detractors) = (of(Count::NpsPromoters), of(Count::NpsDetractors));
         let passives = answers.saturating_sub(promoters + detractors);
-        let head = &self.heads;
-        let lines = [
-            (
-                Family::Interactions,
-                &head.abandoned[0],
-                totals.samples(Count::Abandoned),
-            ),
-            (
-                Family::Interactions,
-                &head.abandoned[1],
-                totals.samples(Count::Handled),
-            ),
-            (
-                Family::SurveyResponses,
-                &head.questions[0],
-                totals.samples(Count::Csat),
-            ),
-            (
-                Family::SurveyResponses,
-                &head.questions[1],
-                totals.samples(Count::Ces),
-            ),
-            (Family::SurveyResponses, &head.questions[2], answers),
-            (
-                Family::SurveyResponses,
-                &head.questions[3],
-                totals.samples(Count::SurveyResolution),
-            ),
-            (Family::NpsResponses, &head.categories[0], promoters),
-            (Family::NpsResponses, &head.categories[1], passives),
-            (Family::NpsResponses, &head.categories[2], detractors),
-            (Family::ContactsFirst, &head.plain, lifetime.contacts_first),
-            (
-                Family::ContactsRetracted,
-                &head.plain,
-                lifetime.contacts_retracted,
-            ),
-            (
-                Family::ContactsUnidentified,
-                &head.plain,
-                lifetime.contacts_unidentified,
-            ),
+        write(
+            &self.heads.recommendations,
+            &[promoters, passives, detractors],
+        );
+        let contacts = [
+            lifetime.contacts_first,
+            lifetime.contacts_retracted,
+            lifetime.contacts_unidentified,
         ];
-        for (family, labels, count) in lines {
-            blocks.count(family, labels, tail, count);
-        }
-        for (kpi, labels) in self.plan.counted.iter().zip(&head.counted) {
+        write(&self.heads.contacts, &contacts);
+        for (kpi, (numerator, denominator)) in self.plan.counted.iter().zip(&self.heads.counted) {
             let reading = self.since_start(*kpi, key);
-            let (numerator, denominator) = (reading.numerator, reading.denominator);
-            blocks.float(Family::KpiNumerator, labels, tail, numerator.unwrap_or(0.0));
-            blocks.float(
-                Family::KpiDenominator,
-                labels,
-                tail,
-                denominator.unwrap_or(0.0),
-            );
+            blocks.float(numerator, tail, reading.numerator.unwrap_or(0.0));
+            blocks.float(denominator, tail, reading.denominator.unwrap_or(0.0));
         }
     }
 
@@ -260,30 +250,18 @@ impl BreakdownLines<'_> {
     }
 
     fn write_histogram(&self, blocks: &mut Blocks, key: &KeyView, tail: &str) {
-        let lifetime = &*key.lifetime;
-        let mut buckets = lifetime.handle_time_buckets.iter();
+        let mut buckets = key.lifetime.handle_time_buckets.iter();
         let mut count = 0_u64;
-        for labels in &self.heads.bounds {
+        for head in &self.heads.bounds {
             count += buckets.next().unwrap_or(&0);
-            blocks.bucket(labels, tail, count);
+            blocks.count(head, tail, count);
         }
         count += buckets.sum::<u64>();
-        blocks.bucket(&self.heads.infinity, tail, count);
-        let cell = Cell {
-            totals: lifetime.totals.clone(),
-            ..Cell::default()
-        };
-        let handle_time = cell.reading(Kpi::Aht, false, 0, &self.view.kpis);
-        let sum = handle_time.and_then(|reading| reading.numerator);
-        blocks.sum_and_count(&self.heads.plain, tail, sum.unwrap_or(0.0), count);
+        blocks.count(&self.heads.infinity, tail, count);
+        let sum = self.since_start(Kpi::Aht, key).numerator;
+        blocks.float(&self.heads.sum, tail, sum.unwrap_or(0.0));
+        blocks.count(&self.heads.count, tail, count);
     }
-}
-
-/// `# HELP` and `# TYPE` of a family.
-fn push_header(out: &mut String, family: Family) {
-    let (name, help, kind) = (family.name(), family.help(), family.kind());
-    // Writing into a `String` cannot fail.
-    let _infallible = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
 }
 
 #[cfg(test)]

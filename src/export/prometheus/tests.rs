@@ -1,3 +1,5 @@
+//! The page as Prometheus reads it: names, types, labels, limits.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

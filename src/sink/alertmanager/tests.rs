@@ -1,3 +1,5 @@
+//! The Alertmanager receiver against a small server of ours.
+
 use super::super::test_server::{Act, Arrived, TestServer, counts, notification, outcomes, timing};
 use super::*;
 use crate::time::ManualClock;

@@ -1,3 +1,5 @@
+//! The webhook receiver against a small server of ours.
+
 use super::super::test_server::{Act, TestServer, counts, notification, outcomes, timing};
 use super::*;
 use std::time::Duration;

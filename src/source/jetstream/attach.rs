@@ -23,10 +23,6 @@ const CREATED_MAX_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 /// How long a stream that we create remembers message ids.
 const CREATED_DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
-/// After so many unanswered calls on a connection that seems fine, the connection is made anew: it
-/// may be a black hole that pings have not found out yet.
-const UNANSWERED_LIMIT: u32 = 2;
-
 /// A consumer that stands and is asked for nothing yet.
 pub(super) struct Consumer {
     pub(super) name: String,
@@ -47,21 +43,20 @@ impl Source {
     /// amiss, and makes a consumer.
     pub(super) async fn attach(&mut self) -> Result<Consumer, End> {
         let mut retry = Retry::default();
-        let mut unanswered = 0;
         loop {
             let connects = self.wait_connected().await?;
+            let received = self.link.bytes_received();
             let attempt = self.try_attach(connects).await;
             let error = match attempt {
                 Ok(consumer) => return Ok(consumer),
                 Err(Attempt::End(end)) => return Err(end),
                 Err(Attempt::Retry(error)) => error,
             };
-            if matches!(error, ApiError::Unanswered { .. }) {
-                unanswered += 1;
-                if unanswered % UNANSWERED_LIMIT == 0 && self.link.connected() {
-                    // The command fails only when the client is gone, and then all else does.
-                    self.client.force_reconnect().await.ok();
-                }
+            let unanswered = matches!(error, ApiError::Unanswered { .. });
+            if unanswered && self.link.bytes_received() == received {
+                // Not a single byte came: a black hole that pings have not found out yet. Fails
+                // only when the client is gone, and then all else does.
+                self.client.force_reconnect().await.ok();
             }
             let reason = error.to_string();
             if retry.worth_a_line(&reason) {

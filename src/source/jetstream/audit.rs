@@ -9,8 +9,6 @@ use crate::source::ResetReason;
 pub(super) struct Audit {
     /// The answer about the stream, until that about the consumer is here.
     stream: Option<StreamInfo>,
-    /// The stream was judged; the consumer is to be asked.
-    wants_consumer: bool,
     /// The last audit found this many messages delivered, more than had arrived.
     delivered_ahead: Option<u64>,
     /// The last audit found messages pending and all delivered ones, so many, arrived.
@@ -35,13 +33,7 @@ impl Audit {
             return Finding::Reset(ResetReason::StreamChanged);
         }
         self.stream = Some(info);
-        self.wants_consumer = true;
         Finding::Flowing
-    }
-
-    /// Whether the consumer is to be asked now; true once after each good answer of the stream.
-    pub(super) fn wants_consumer(&mut self) -> bool {
-        std::mem::take(&mut self.wants_consumer)
     }
 
     /// Judges the consumer's answer. `arrived` counts the messages of this consumer that we have;

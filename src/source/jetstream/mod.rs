@@ -29,9 +29,11 @@
 
 mod attach;
 mod audit;
+
 mod reply;
 mod session;
 mod status;
+mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,10 @@ pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long the deletion of our consumer may take when the process stops. Left behind, it goes by
 /// itself after its inactive threshold.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Consumers remembered for deletion; more cannot come together within their inactive threshold
+/// at the pauses between two attempts.
+const MAX_LEFT_BEHIND: usize = 64;
 
 /// What a JetStream source needs besides its settings.
 #[derive(Clone, Debug)]
@@ -108,6 +114,9 @@ struct Source {
     cursor: Cursor,
     /// Number of the last consumer; grows with every one.
     epoch: i64,
+    /// Consumers that could not be deleted, since the connection was gone; deleted with the next
+    /// one made. They go by themselves too, but a flapping connection would leave many.
+    left_behind: Vec<String>,
     /// Messages of ours known to be stored behind the position; 0 before the first consumer.
     pending: u64,
 }
@@ -154,6 +163,7 @@ impl Source {
             events,
             cursor: Cursor::from(options.resume),
             epoch: 0,
+            left_behind: Vec::new(),
             pending: 0,
         }
     }
@@ -197,6 +207,7 @@ impl Source {
             "attached to the stream"
         );
         let name = consumer.name.clone();
+        self.delete_left_behind();
         let end = session::run(self, consumer, retry).await;
         self.counters.set_attached(false);
         self.take_leave(name, matches!(end, End::Stopped)).await;
@@ -204,20 +215,31 @@ impl Source {
     }
 
     /// Deletes a consumer that is not needed any more, best effort and without holding anything up.
-    async fn take_leave(&self, consumer: String, stopping: bool) {
-        if !self.link.connected() {
+    async fn take_leave(&mut self, consumer: String, stopping: bool) {
+        if stopping {
+            if self.link.connected() {
+                let leave = self.api.delete_consumer(&self.settings.stream, &consumer);
+                // It goes by itself when this fails.
+                tokio::time::timeout(FAREWELL, leave).await.ok();
+            }
             return;
         }
-        let api = self.api.clone();
-        let stream = self.settings.stream.clone();
-        let leave = async move {
-            // It goes by itself when this fails.
-            api.delete_consumer(&stream, &consumer).await.ok();
-        };
-        if stopping {
-            tokio::time::timeout(FAREWELL, leave).await.ok();
-        } else {
-            tokio::spawn(leave);
+        self.left_behind.push(consumer);
+        if self.link.connected() {
+            self.delete_left_behind();
+        } else if self.left_behind.len() > MAX_LEFT_BEHIND {
+            // The oldest is nearest to going by itself.
+            self.left_behind.remove(0);
+        }
+    }
+
+    fn delete_left_behind(&mut self) {
+        for consumer in self.left_behind.drain(..) {
+            let api = self.api.clone();
+            let stream = self.settings.stream.clone();
+            tokio::spawn(async move {
+                api.delete_consumer(&stream, &consumer).await.ok();
+            });
         }
     }
 
@@ -240,10 +262,12 @@ impl Source {
 
     /// A name that no other consumer has or had.
     fn next_consumer_name(&mut self) -> String {
-        // The clock may stand or step back; the epoch never does within a process, and another
-        // process has another instance name or starts later.
+        // The clock may stand or step back; the epoch never does within a process. Two processes
+        // that were given one instance name by mistake would get one consumer between them, and
+        // silently half of the messages each, if they asked for it in the same millisecond.
         self.epoch = self.clock.now().as_millis().max(self.epoch + 1);
-        format!("cxpulse-{}-{}", self.instance, self.epoch)
+        let chance: u32 = rand::random();
+        format!("cxpulse-{}-{}{chance:08x}", self.instance, self.epoch)
     }
 }
 

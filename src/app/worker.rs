@@ -1,0 +1,352 @@
+//! The engine's thread. It alone owns state: it takes batches from the source, lets T pass, makes
+//! the views at their instants, and hands checkpoints to their thread. Nobody waits for a reader.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use super::alerting::{self, Alerting};
+use super::pipeline::{Pipeline, RejectedEvent};
+use super::saver::Saver;
+use crate::checkpoint::{Head, Place};
+use crate::config::Config;
+use crate::dead_letter::{self, DeadLetter};
+use crate::http::{Exported, Shared};
+use crate::source::{self, Attached, Begin, Position, Resume, SourceEvent, StreamIdentity};
+use crate::telemetry::SelfMetrics;
+use crate::time::{Clock, Timestamp, millis_of};
+
+/// Instants of alerts that were missed, since the process stood still, are made up for when they are
+/// not older than this, milliseconds; older ones are passed over with the states frozen.
+const MAX_MISSED_MS: i64 = 120_000;
+
+/// The engine with all it is connected to.
+pub(super) struct Worker {
+    pub(super) pipeline: Pipeline,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) metrics: SelfMetrics,
+    pub(super) alerting: Alerting,
+    pub(super) saver: Saver,
+    pub(super) dead_letters: Option<dead_letter::Publisher>,
+    pub(super) counters: Arc<source::Counters>,
+    pub(super) fingerprint: u64,
+    pub(super) begin: Begin,
+    pub(super) refresh_ms: i64,
+    pub(super) checkpoint_ms: i64,
+    pub(super) progress: Progress,
+}
+
+/// How far the stream is in the state.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    pub(super) identity: Option<StreamIdentity>,
+    pub(super) position: Option<Position>,
+    /// Name for the message ids of dead letters.
+    stream: Option<Arc<str>>,
+    last_stored_at: Option<Timestamp>,
+    pending: u64,
+    caught_up: bool,
+    /// The state was restored and has not caught up since.
+    pub(super) continues: bool,
+    next_refresh: Option<Timestamp>,
+    next_checkpoint: Option<Timestamp>,
+}
+
+/// What the service tells the worker besides events.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Take over changed alerts and export.
+    Reload(Box<Config>),
+}
+
+impl Worker {
+    /// Runs until `stop`, or until the source is gone; then a last checkpoint is written.
+    pub(super) async fn run(
+        mut self,
+        mut events: mpsc::Receiver<SourceEvent>,
+        mut orders: mpsc::Receiver<Order>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        self.on_time();
+        loop {
+            let pause = Duration::from_millis(self.pause_ms());
+            tokio::select! {
+                biased;
+                () = crate::nats::stopped(&mut stop) => break,
+                Some(order) = orders.recv() => self.obey(order),
+                event = events.recv() => match event {
+                    Some(event) => self.take(event),
+                    None => break,
+                },
+                () = tokio::time::sleep(pause) => {}
+            }
+            self.on_time();
+            self.saver.step(&mut self.pipeline.engine);
+        }
+        self.finish();
+    }
+
+    /// Milliseconds to the next refresh or alert instant; short while a checkpoint is captured.
+    fn pause_ms(&mut self) -> u64 {
+        if self.saver.is_busy() {
+            return 1;
+        }
+        let now = self.clock.now();
+        let refresh = self.progress.next_refresh.unwrap_or(now);
+        u64::try_from(refresh.millis_since(now)).unwrap_or(0).max(1)
+    }
+
+    fn take(&mut self, event: SourceEvent) {
+        match event {
+            SourceEvent::Batch(batch) => {
+                self.advance(self.clock.now());
+                self.process(&batch.envelopes);
+                self.progress.position = Some(batch.position);
+                self.progress.pending = batch.pending;
+                self.progress.last_stored_at = batch.envelopes.last().map(|last| last.stored_at);
+            }
+            SourceEvent::Attached(attached) => self.attach(attached),
+            SourceEvent::CaughtUp => self.catch_up(),
+            SourceEvent::Idle(idle) => {
+                self.progress.position = Some(idle.position);
+                self.progress.pending = 0;
+            }
+            SourceEvent::Reset(reason) => {
+                self.shared.set_attached(false);
+                info!(reason = reason.name(), "delivery begins again behind the last message");
+            }
+            SourceEvent::Gap(gap) => {
+                warn!(
+                    cause = ?gap.cause,
+                    messages = gap.messages,
+                    after_sequence = gap.after,
+                    "messages are lost for good; windows that reach over the gap are incomplete"
+                );
+                self.pipeline.engine.history_begins(self.clock.now());
+                self.start_counters_anew();
+            }
+            SourceEvent::Changed(change) => {
+                warn!(?change, "the stream is not what it was");
+                self.start_counters_anew();
+            }
+        }
+        self.metrics.set_progress(self.progress.last_stored_at, self.progress.pending);
+    }
+
+    /// Counters of a restored state that cannot catch up with what was scraped before begin at 0.
+    fn start_counters_anew(&mut self) {
+        if self.progress.continues {
+            self.pipeline.engine.reset_counters();
+        }
+    }
+
+    fn process(&mut self, envelopes: &[source::Envelope]) {
+        let Self { pipeline, dead_letters, metrics, progress, .. } = self;
+        let mut letters: Vec<RejectedEvent> = Vec::new();
+        let delay = metrics.event_delay.local();
+        for envelope in envelopes {
+            let stored_at = envelope.stored_at;
+            pipeline.process_with(
+                envelope,
+                &mut |_, event| {
+                    let delay_ms = stored_at.millis_since(event.record().event_time);
+                    delay.observe(Timestamp::from_millis(delay_ms).as_seconds());
+                },
+                &mut |rejected| letters.push(rejected),
+            );
+        }
+        delay.flush();
+        let Some(publisher) = dead_letters else { return };
+        let stream = progress.stream.get_or_insert_with(|| Arc::from("unknown"));
+        for rejected in letters {
+            publisher.submit(DeadLetter {
+                stream: Arc::clone(stream),
+                sequence: rejected.envelope.sequence,
+                index: rejected.index,
+                subject: rejected.envelope.subject,
+                reason: rejected.reject.reason,
+                detail: rejected.reject.detail,
+                payload: rejected.payload,
+            });
+        }
+    }
+
+    fn attach(&mut self, attached: Attached) {
+        self.shared.set_attached(true);
+        info!(
+            stream = %attached.identity,
+            pending = attached.pending,
+            first_sequence = attached.first_sequence,
+            last_sequence = attached.last_sequence,
+            resumed_after = attached.position.map(|position| position.sequence),
+            "attached to the stream"
+        );
+        if attached.position.is_none() && self.progress.position.is_none() {
+            self.note_history(&attached);
+        }
+        self.progress.pending = attached.pending;
+        self.progress.stream = Some(Arc::from(attached.identity.to_string().as_str()));
+        self.progress.identity = Some(attached.identity);
+    }
+
+    /// Says from where on history is whole, when the source left older messages out.
+    fn note_history(&mut self, attached: &Attached) {
+        let engine = &mut self.pipeline.engine;
+        let first = attached.first_stored_at;
+        match self.begin {
+            Begin::Latest => engine.history_begins(self.clock.now()),
+            Begin::At(moment) if first.is_some_and(|first| first < moment) => {
+                engine.history_begins(moment);
+            }
+            Begin::At(_) | Begin::Earliest => {
+                if let (Some(first), true) = (first, attached.first_sequence > 1) {
+                    engine.history_begins(first);
+                }
+            }
+        }
+    }
+
+    fn catch_up(&mut self) {
+        if self.progress.caught_up {
+            return;
+        }
+        // A view of the caught-up state first: the families appear with their values.
+        self.advance(self.clock.now());
+        self.refresh(self.clock.now());
+        self.progress.caught_up = true;
+        self.progress.continues = false;
+        self.shared.set_caught_up();
+        let stats = self.pipeline.engine.stats();
+        info!(events = stats.received.iter().sum::<u64>(), "caught up with the stream");
+    }
+
+    /// Lets T pass to `now`, stopping at every alert instant on the way.
+    fn advance(&mut self, now: Timestamp) {
+        while let Some(at) = self.alerting.due(now) {
+            let behind_ms = match (self.progress.pending, self.progress.last_stored_at) {
+                (0, _) | (_, None) => 0,
+                (_, Some(stored_at)) => now.millis_since(stored_at),
+            };
+            let too_old = now.millis_since(at) > MAX_MISSED_MS;
+            let frozen = self.alerting.is_frozen(self.progress.caught_up, behind_ms) || too_old;
+            self.pipeline.engine.advance(at);
+            let view = if frozen {
+                self.pipeline.engine.empty_view()
+            } else {
+                self.pipeline.engine.view(at)
+            };
+            self.alerting.evaluate(&view, at, frozen);
+        }
+        self.pipeline.engine.advance(now);
+    }
+
+    /// What is due at this moment.
+    fn on_time(&mut self) {
+        let now = self.clock.now();
+        self.shared.tick(now);
+        self.advance(now);
+        if self.progress.next_refresh.is_none_or(|next| next <= now) {
+            self.refresh(now);
+        }
+        let checkpoint_ms = self.checkpoint_ms;
+        let next = *self.progress.next_checkpoint.get_or_insert(now.plus_millis(checkpoint_ms));
+        if next <= now {
+            self.progress.next_checkpoint = Some(now.plus_millis(checkpoint_ms));
+            let head = self.head();
+            self.saver.begin(&mut self.pipeline.engine, head);
+        }
+    }
+
+    fn refresh(&mut self, now: Timestamp) {
+        self.progress.next_refresh =
+            Some(now.floor_to(self.refresh_ms).plus_millis(self.refresh_ms));
+        let view = self.pipeline.engine.view(self.pipeline.engine.now());
+        self.metrics.set_progress(self.progress.last_stored_at, self.progress.pending);
+        self.copy_counters();
+        self.shared.publish(Arc::new(view));
+    }
+
+    /// Takes over what the source counts.
+    fn copy_counters(&self) {
+        let behind = |counted: u64, shown: u64| counted.saturating_sub(shown);
+        let gap = &self.metrics.stream_gap_messages;
+        gap.inc_by(behind(self.counters.gap_messages(), gap.get()));
+        for reason in source::ResetReason::ALL {
+            let shown = self.metrics.consumer_resets.with_label_values(&[reason.name()]);
+            shown.inc_by(behind(self.counters.resets(reason), shown.get()));
+        }
+    }
+
+    fn head(&self) -> Head {
+        let progress = &self.progress;
+        let place = match (&progress.identity, progress.position) {
+            (Some(identity), Some(position)) => Some(place_of(identity, position)),
+            _ => None,
+        };
+        Head { fingerprint: self.fingerprint, place }
+    }
+
+    fn obey(&mut self, order: Order) {
+        let Order::Reload(config) = order;
+        match self.alerting.reload(&config.alert, self.clock.now()) {
+            Ok(()) => {
+                self.shared.set_exported(Exported {
+                    extras: alerting::extras(&config.alert),
+                    settings: config.export,
+                });
+                self.metrics.config_last_reload_successful.set(1);
+                info!("configuration reloaded");
+            }
+            Err(error) => {
+                self.metrics.config_last_reload_successful.set(0);
+                warn!(%error, "configuration not reloaded");
+            }
+        }
+    }
+
+    /// The last checkpoint: a restart goes on from here.
+    fn finish(mut self) {
+        let head = self.head();
+        self.saver.finish(&mut self.pipeline.engine, head);
+    }
+}
+
+fn place_of(identity: &StreamIdentity, position: Position) -> Place {
+    Place {
+        stream: identity.name.clone(),
+        created_ns: identity.created_ns,
+        sequence: position.sequence,
+        stored_at: position.stored_at,
+        through: position.through,
+    }
+}
+
+/// Where the source goes on from.
+pub(super) fn resume_of(place: Option<&Place>, begin: Begin) -> Resume {
+    match place {
+        None => Resume::Fresh(begin),
+        Some(place) => Resume::After {
+            identity: StreamIdentity { name: place.stream.clone(), created_ns: place.created_ns },
+            position: Position {
+                sequence: place.sequence,
+                stored_at: place.stored_at,
+                through: place.through,
+            },
+        },
+    }
+}
+
+/// How far back a first start must read: longest window, horizon and twice the lateness.
+pub(super) fn needed_history_ms(config: &Config) -> i64 {
+    let windows = config.engine.windows.iter();
+    let longest = windows
+        .map(|window| millis_of(window.length).saturating_add(millis_of(window.delay)))
+        .max()
+        .unwrap_or(0);
+    longest
+        .saturating_add(millis_of(config.engine.kpis.fcr.horizon))
+        .saturating_add(millis_of(config.engine.allowed_lateness).saturating_mul(2))
+}
