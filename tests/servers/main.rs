@@ -1,11 +1,7 @@
 //! Tests with real servers: nats-server, Prometheus, Alertmanager, and the built `cxpulse`.
 //! `scripts/fetch-tools` brings the servers; a test whose server is missing is skipped by name.
 
-mod dead_letter;
-mod source;
-mod expected;
-mod main_job;
-mod rejects;
+mod alert_rules;
 mod connection;
 mod dead_letter;
 mod expected;
