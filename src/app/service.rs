@@ -29,8 +29,8 @@ use crate::engine::{Engine, WaitingPolicy};
 use crate::http::{self, Exported, Shared};
 use crate::nats::{self, Link};
 use crate::sink::{self, Sinks, Timing};
-use crate::source::jetstream::{self, Options, Surroundings};
-use crate::source::{self, Begin, Mode, ResetReason, Resume, SourceEvent, Start};
+use crate::source::jetstream::{self, Options};
+use crate::source::{self, Begin, Mode, ResetReason, Resume, SourceEvent, Start, Surroundings};
 use crate::telemetry::{KnownLabels, SelfMetrics};
 use crate::time::{Clock, SystemClock, Timestamp};
 
