@@ -103,12 +103,22 @@ pub(super) fn recover(
                     entries = engine.stats().ledger_entries,
                     "state restored"
                 );
-                return Ok(Recovered { engine, place: head.place, next_number, rebuilds: None });
+                return Ok(Recovered {
+                    engine,
+                    place: head.place,
+                    next_number,
+                    rebuilds: None,
+                });
             }
             Err(cause) => put_aside(store, &path, &cause),
         }
     }
-    Ok(Recovered { engine: fresh(), place: None, next_number, rebuilds })
+    Ok(Recovered {
+        engine: fresh(),
+        place: None,
+        next_number,
+        rebuilds,
+    })
 }
 
 fn put_aside(store: &Store, path: &std::path::Path, cause: &dyn std::error::Error) {

@@ -116,7 +116,10 @@ impl Worker {
             }
             SourceEvent::Reset(reason) => {
                 self.shared.set_attached(false);
-                info!(reason = reason.name(), "delivery begins again behind the last message");
+                info!(
+                    reason = reason.name(),
+                    "delivery begins again behind the last message"
+                );
             }
             SourceEvent::Gap(gap) => {
                 warn!(
@@ -133,7 +136,8 @@ impl Worker {
                 self.start_counters_anew();
             }
         }
-        self.metrics.set_progress(self.progress.last_stored_at, self.progress.pending);
+        self.metrics
+            .set_progress(self.progress.last_stored_at, self.progress.pending);
     }
 
     /// Counters of a restored state that cannot catch up with what was scraped before begin at 0.
@@ -144,7 +148,13 @@ impl Worker {
     }
 
     fn process(&mut self, envelopes: &[source::Envelope]) {
-        let Self { pipeline, dead_letters, metrics, progress, .. } = self;
+        let Self {
+            pipeline,
+            dead_letters,
+            metrics,
+            progress,
+            ..
+        } = self;
         let mut letters: Vec<RejectedEvent> = Vec::new();
         let delay = metrics.event_delay.local();
         for envelope in envelopes {
@@ -159,7 +169,9 @@ impl Worker {
             );
         }
         delay.flush();
-        let Some(publisher) = dead_letters else { return };
+        let Some(publisher) = dead_letters else {
+            return;
+        };
         let stream = progress.stream.get_or_insert_with(|| Arc::from("unknown"));
         for rejected in letters {
             publisher.submit(DeadLetter {
@@ -220,7 +232,10 @@ impl Worker {
         self.progress.continues = false;
         self.shared.set_caught_up();
         let stats = self.pipeline.engine.stats();
-        info!(events = stats.received.iter().sum::<u64>(), "caught up with the stream");
+        info!(
+            events = stats.received.iter().sum::<u64>(),
+            "caught up with the stream"
+        );
     }
 
     /// Lets T pass to `now`, stopping at every alert instant on the way.
@@ -252,7 +267,10 @@ impl Worker {
             self.refresh(now);
         }
         let checkpoint_ms = self.checkpoint_ms;
-        let next = *self.progress.next_checkpoint.get_or_insert(now.plus_millis(checkpoint_ms));
+        let next = *self
+            .progress
+            .next_checkpoint
+            .get_or_insert(now.plus_millis(checkpoint_ms));
         if next <= now {
             self.progress.next_checkpoint = Some(now.plus_millis(checkpoint_ms));
             let head = self.head();
@@ -264,7 +282,8 @@ impl Worker {
         self.progress.next_refresh =
             Some(now.floor_to(self.refresh_ms).plus_millis(self.refresh_ms));
         let view = self.pipeline.engine.view(self.pipeline.engine.now());
-        self.metrics.set_progress(self.progress.last_stored_at, self.progress.pending);
+        self.metrics
+            .set_progress(self.progress.last_stored_at, self.progress.pending);
         self.copy_counters();
         self.shared.publish(Arc::new(view));
     }
@@ -275,7 +294,10 @@ impl Worker {
         let gap = &self.metrics.stream_gap_messages;
         gap.inc_by(behind(self.counters.gap_messages(), gap.get()));
         for reason in source::ResetReason::ALL {
-            let shown = self.metrics.consumer_resets.with_label_values(&[reason.name()]);
+            let shown = self
+                .metrics
+                .consumer_resets
+                .with_label_values(&[reason.name()]);
             shown.inc_by(behind(self.counters.resets(reason), shown.get()));
         }
     }
@@ -286,7 +308,10 @@ impl Worker {
             (Some(identity), Some(position)) => Some(place_of(identity, position)),
             _ => None,
         };
-        Head { fingerprint: self.fingerprint, place }
+        Head {
+            fingerprint: self.fingerprint,
+            place,
+        }
     }
 
     fn obey(&mut self, order: Order) {
@@ -310,7 +335,7 @@ impl Worker {
     /// The last checkpoint: a restart goes on from here.
     fn finish(mut self) {
         let head = self.head();
-        self.saver.finish(&mut self.pipeline.engine, head);
+        self.saver.finish(&mut self.pipeline.engine, &head);
     }
 }
 
@@ -329,7 +354,10 @@ pub(super) fn resume_of(place: Option<&Place>, begin: Begin) -> Resume {
     match place {
         None => Resume::Fresh(begin),
         Some(place) => Resume::After {
-            identity: StreamIdentity { name: place.stream.clone(), created_ns: place.created_ns },
+            identity: StreamIdentity {
+                name: place.stream.clone(),
+                created_ns: place.created_ns,
+            },
             position: Position {
                 sequence: place.sequence,
                 stored_at: place.stored_at,
