@@ -1,15 +1,12 @@
 //! Tests with real servers: nats-server, Prometheus, Alertmanager, and the built `cxpulse`.
 //! `scripts/fetch-tools` brings the servers; a test whose server is missing is skipped by name.
 
-mod dead_letter;
-mod source;
-mod expected;
-mod main_job;
-mod rejects;
 mod connection;
+mod crash;
 mod dead_letter;
 mod expected;
 mod main_job;
+mod recovery;
 mod rejects;
 mod source;
 mod support_works;
