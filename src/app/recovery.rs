@@ -9,6 +9,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::checkpoint::{FormatError, Found, Place, Store, StoreError};
 use crate::config::Config;
 use crate::engine::{Engine, WaitingPolicy};
+use crate::event::HashKey;
+use crate::source::{Attached, Begin};
+use crate::time::Timestamp;
 
 /// Why the service cannot begin with what the checkpoint directory holds.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +30,58 @@ pub enum RecoveryError {
         /// Its version.
         found: u32,
     },
+    /// The configuration has changed and the stream does not hold what the state is made of.
+    #[error(
+        "the configuration shapes state differently than before, and the state cannot be rebuilt: \
+         {why}; go back to the configuration of before, or pass --accept-state-reset to begin with \
+         what the stream holds"
+    )]
+    History {
+        /// What is missing.
+        why: String,
+    },
+}
+
+/// State that is to be rebuilt from the stream, once the stream is known to hold what it takes.
+#[derive(Clone, Debug)]
+pub(super) struct Rebuild {
+    /// How far the stream was in the state that is not continued; `None` when it was never read.
+    pub(super) place: Option<Place>,
+}
+
+impl Rebuild {
+    /// Makes sure that the stream is the one that was read, and reaches back to where reading
+    /// begins: `needed_from` where that is not said by the configuration.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(super) fn check(
+        &self,
+        attached: &Attached,
+        begin: Begin,
+        needed_from: Timestamp,
+    ) -> Result<(), RecoveryError> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let found = &attached.identity;
+        if place.stream != found.name || place.created_ns != found.created_ns {
+            let was = format!("{}@{}", place.stream, place.created_ns);
+            let why = format!("it was made from stream {was}, and this is {found}");
+            return Err(RecoveryError::History { why });
+        }
+        let from = match begin {
+            Begin::At(moment) => moment,
+            Begin::Earliest | Begin::Latest => needed_from,
+        };
+        let is_whole = attached.first_sequence <= 1;
+        if is_whole || attached.first_stored_at.is_some_and(|first| first <= from) {
+            return Ok(());
+        }
+        let why = match attached.first_stored_at {
+            Some(first) => format!("it takes messages from {from} on, the stream begins at {first}"),
+            None => format!("it takes messages from {from} on, the stream holds none"),
+        };
+        Err(RecoveryError::History { why })
+    }
 }
 
 /// What there is to go on from.
@@ -39,12 +94,12 @@ pub(super) struct Recovered {
     pub(super) next_number: u64,
     /// There was state, and it was not taken since the configuration shapes it differently: it is
     /// to be rebuilt from the stream.
-    pub(super) rebuilds: Option<Place>,
+    pub(super) rebuild: Option<Rebuild>,
 }
 
-/// Hash of everything in the configuration that shapes state: a state of another shape is not
-/// continued.
-pub fn fingerprint(config: &Config) -> u64 {
+/// Hash of everything that shapes state: a state of another shape is not continued. The key that
+/// ids are hashed with is part of it: under another key no record would be known again.
+pub fn fingerprint(config: &Config, key: HashKey) -> u64 {
     let mut engine = config.engine.clone();
     // Bounds do not shape what is in the state, and which windows are shown does not either.
     engine.max_entries = 0;
@@ -56,7 +111,9 @@ pub fn fingerprint(config: &Config) -> u64 {
     decode.max_event_bytes = 0;
     decode.max_message_bytes = 0;
     let source = (&config.source.stream, &config.source.subjects);
-    xxh3_64(format!("{engine:?}{decode:?}{source:?}").as_bytes())
+    let mut shape = format!("{engine:?}{decode:?}{source:?}").into_bytes();
+    shape.extend_from_slice(&key.to_bytes());
+    xxh3_64(&shape)
 }
 
 /// Takes the newest checkpoint that is whole and fits; damaged ones are put aside.
@@ -67,6 +124,7 @@ pub fn fingerprint(config: &Config) -> u64 {
 pub(super) fn recover(
     store: &Store,
     config: &Config,
+    key: HashKey,
     accept_reset: bool,
 ) -> Result<Recovered, RecoveryError> {
     let settings = Arc::new(config.engine.clone());
@@ -74,7 +132,8 @@ pub(super) fn recover(
     let fresh = || Engine::new(Arc::clone(&settings), policy);
     let files = store.list()?;
     let next_number = files.first().map_or(1, |(number, _)| number + 1);
-    let mut rebuilds = None;
+    let expected = fingerprint(config, key);
+    let mut rebuild = None;
     for (number, path) in files {
         let found = match store.read(number, &path) {
             Ok(found) => found,
@@ -86,12 +145,12 @@ pub(super) fn recover(
                 continue;
             }
         };
-        if found.head.fingerprint != fingerprint(config) {
+        if found.head.fingerprint != expected {
             warn!(
                 checkpoint = found.number,
                 "the configuration shapes state differently now; the state is rebuilt from the stream"
             );
-            rebuilds = found.head.place;
+            rebuild = (!accept_reset).then_some(Rebuild { place: found.head.place });
             break;
         }
         let Found { head, sections, .. } = found;
@@ -103,22 +162,30 @@ pub(super) fn recover(
                     entries = engine.stats().ledger_entries,
                     "state restored"
                 );
+<<<<<<< HEAD
                 return Ok(Recovered {
                     engine,
                     place: head.place,
                     next_number,
                     rebuilds: None,
                 });
+=======
+                return Ok(Recovered { engine, place: head.place, next_number, rebuild: None });
+>>>>>>> room/crash
             }
             Err(cause) => put_aside(store, &path, &cause),
         }
     }
+<<<<<<< HEAD
     Ok(Recovered {
         engine: fresh(),
         place: None,
         next_number,
         rebuilds,
     })
+=======
+    Ok(Recovered { engine: fresh(), place: None, next_number, rebuild })
+>>>>>>> room/crash
 }
 
 fn put_aside(store: &Store, path: &std::path::Path, cause: &dyn std::error::Error) {

@@ -123,6 +123,9 @@ async fn serve(service: Service) -> Result<()> {
         settings: config.export.clone(),
         extras: alerting::extras(&config.alert),
     });
+    let store = directory.store(config.checkpoint.keep);
+    // Shown at once they would start from 0, or from the checkpoint's figures.
+    metrics.hide_counters(!store.list()?.is_empty());
     let (stop_sender, stop) = watch::channel(false);
     let server = start_server(&config, &shared, stop.clone()).await?;
 
@@ -139,6 +142,7 @@ async fn serve(service: Service) -> Result<()> {
     let worker = WorkerParts {
         config: config.clone(),
         directory_path: directory.path().to_owned(),
+        store,
         key: directory.key(),
         clock: Arc::clone(&clock),
         shared: Arc::clone(&shared),
@@ -464,6 +468,7 @@ fn count_for_metrics(
 struct WorkerParts {
     config: Config,
     directory_path: PathBuf,
+    store: Store,
     key: crate::event::HashKey,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
@@ -483,12 +488,17 @@ impl WorkerParts {
         resume: oneshot::Sender<Resume>,
         stop: watch::Receiver<bool>,
     ) -> Result<()> {
-        let store = Store::new(&self.directory_path, self.config.checkpoint.keep);
-        let recovered = recovery::recover(&store, &self.config, self.accept_state_reset)?;
+        let (config, reset) = (&self.config, self.accept_state_reset);
+        let recovered = recovery::recover(&self.store, config, self.key, reset)?;
         let now = self.clock.now();
-        let begin = begin_of(&self.config, now);
+        let needed_from = now.plus_millis(-needed_history_ms(config));
+        let begin = match begin_of(config, now) {
+            // What had been read since the first start would be missing.
+            Begin::Latest if recovered.rebuild.is_some() => Begin::At(needed_from),
+            begin => begin,
+        };
         let place = recovered.place.clone();
-        let worker = self.worker(recovered, store, begin, now)?;
+        let worker = self.worker(recovered, begin, now)?;
         worker.shared.set_restored();
         // Without a source that waits for it (demo) nobody listens.
         drop(resume.send(resume_of(place.as_ref(), begin)));
@@ -496,18 +506,18 @@ impl WorkerParts {
             .enable_time()
             .build()
             .context("cannot start the engine's runtime")?;
-        runtime.block_on(Box::pin(worker.run(events, orders, stop)));
+        runtime.block_on(Box::pin(worker.run(events, orders, stop)))?;
         Ok(())
     }
 
     fn worker(
         self,
         recovered: Recovered,
-        store: Store,
         begin: Begin,
         now: Timestamp,
     ) -> Result<Worker> {
         let config = &self.config;
+<<<<<<< HEAD
         let Recovered {
             mut engine,
             place,
@@ -515,11 +525,18 @@ impl WorkerParts {
             ..
         } = recovered;
         engine.advance(now);
+=======
+        let Recovered { mut engine, place, next_number, rebuild } = recovered;
+        if place.is_none() {
+            engine.advance(now);
+            self.metrics.hide_counters(false);
+        }
+>>>>>>> room/crash
         let saver_metrics = SaverMetrics {
             last_success: self.metrics.checkpoint_last_success.clone(),
             failures: self.metrics.checkpoint_failures.clone(),
         };
-        let saver = Saver::start(store, next_number, saver_metrics, Arc::clone(&self.clock))
+        let saver = Saver::start(self.store, next_number, saver_metrics, Arc::clone(&self.clock))
             .context("cannot start the checkpoint thread")?;
         let alerting = Alerting::new(
             &config.alert,
@@ -537,7 +554,7 @@ impl WorkerParts {
         }
         Ok(Worker {
             pipeline: Pipeline::new(Arc::new(config.decode.clone()), self.key, engine),
-            fingerprint: recovery::fingerprint(config),
+            fingerprint: recovery::fingerprint(config, self.key),
             refresh_ms: crate::time::millis_of(config.http.refresh_interval).max(1),
             checkpoint_ms: crate::time::millis_of(config.checkpoint.interval).max(1),
             clock: self.clock,
@@ -548,6 +565,8 @@ impl WorkerParts {
             dead_letters: self.publisher,
             counters: self.counters,
             begin,
+            needed_from: now.plus_millis(-needed_history_ms(config)),
+            rebuild,
             progress,
         })
     }

@@ -9,12 +9,15 @@ use tracing::{info, warn};
 
 use super::alerting::{self, Alerting};
 use super::pipeline::{Pipeline, RejectedEvent};
+use super::recovery::{Rebuild, RecoveryError};
 use super::saver::Saver;
 use crate::checkpoint::{Head, Place};
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter};
 use crate::http::{Exported, Shared};
-use crate::source::{self, Attached, Begin, Position, Resume, SourceEvent, StreamIdentity};
+use crate::source::{
+    self, Attached, Begin, Change, Gap, GapCause, Position, Resume, SourceEvent, StreamIdentity,
+};
 use crate::telemetry::SelfMetrics;
 use crate::time::{Clock, Timestamp, millis_of};
 
@@ -34,6 +37,11 @@ pub(super) struct Worker {
     pub(super) counters: Arc<source::Counters>,
     pub(super) fingerprint: u64,
     pub(super) begin: Begin,
+    /// How far back the stream must reach for every window to be whole.
+    pub(super) needed_from: Timestamp,
+    /// State is to be rebuilt, and the stream has not been looked at yet: no checkpoint may take
+    /// the place of the old ones.
+    pub(super) rebuild: Option<Rebuild>,
     pub(super) refresh_ms: i64,
     pub(super) checkpoint_ms: i64,
     pub(super) progress: Progress,
@@ -49,10 +57,22 @@ pub(super) struct Progress {
     last_stored_at: Option<Timestamp>,
     pending: u64,
     caught_up: bool,
-    /// The state was restored and has not caught up since.
+    /// The state was restored and has not caught up since. T follows the store times of the
+    /// messages until then, so that each meets the fate that it would have met without the restart.
     pub(super) continues: bool,
+    /// Messages are missing behind our position; the next attachment tells up to where.
+    lacks_history: Option<Lack>,
     next_refresh: Option<Timestamp>,
     next_checkpoint: Option<Timestamp>,
+}
+
+/// From where on history is whole again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lack {
+    /// From the first message that the stream still holds.
+    UpToFirstStored,
+    /// From when the stream was created.
+    UpToCreation,
 }
 
 /// What the service tells the worker besides events.
@@ -64,12 +84,15 @@ pub(super) enum Order {
 
 impl Worker {
     /// Runs until `stop`, or until the source is gone; then a last checkpoint is written.
+    ///
+    /// # Errors
+    /// When state is to be rebuilt and the stream does not hold what it takes.
     pub(super) async fn run(
         mut self,
         mut events: mpsc::Receiver<SourceEvent>,
         mut orders: mpsc::Receiver<Order>,
         mut stop: watch::Receiver<bool>,
-    ) {
+    ) -> Result<(), RecoveryError> {
         self.on_time();
         loop {
             let pause = Duration::from_millis(self.pause_ms());
@@ -78,7 +101,7 @@ impl Worker {
                 () = crate::nats::stopped(&mut stop) => break,
                 Some(order) = orders.recv() => self.obey(order),
                 event = events.recv() => match event {
-                    Some(event) => self.take(event),
+                    Some(event) => self.take(event)?,
                     None => break,
                 },
                 () = tokio::time::sleep(pause) => {}
@@ -87,6 +110,7 @@ impl Worker {
             self.saver.step(&mut self.pipeline.engine);
         }
         self.finish();
+        Ok(())
     }
 
     /// Milliseconds to the next refresh or alert instant; short while a checkpoint is captured.
@@ -99,7 +123,7 @@ impl Worker {
         u64::try_from(refresh.millis_since(now)).unwrap_or(0).max(1)
     }
 
-    fn take(&mut self, event: SourceEvent) {
+    fn take(&mut self, event: SourceEvent) -> Result<(), RecoveryError> {
         match event {
             SourceEvent::Batch(batch) => {
                 self.advance(self.clock.now());
@@ -108,7 +132,7 @@ impl Worker {
                 self.progress.pending = batch.pending;
                 self.progress.last_stored_at = batch.envelopes.last().map(|last| last.stored_at);
             }
-            SourceEvent::Attached(attached) => self.attach(attached),
+            SourceEvent::Attached(attached) => self.attach(attached)?,
             SourceEvent::CaughtUp => self.catch_up(),
             SourceEvent::Idle(idle) => {
                 self.progress.position = Some(idle.position);
@@ -121,33 +145,59 @@ impl Worker {
                     "delivery begins again behind the last message"
                 );
             }
-            SourceEvent::Gap(gap) => {
-                warn!(
-                    cause = ?gap.cause,
-                    messages = gap.messages,
-                    after_sequence = gap.after,
-                    "messages are lost for good; windows that reach over the gap are incomplete"
-                );
-                self.pipeline.engine.history_begins(self.clock.now());
-                self.start_counters_anew();
-            }
-            SourceEvent::Changed(change) => {
-                warn!(?change, "the stream is not what it was");
-                self.start_counters_anew();
-            }
+            SourceEvent::Gap(gap) => self.note_gap(gap),
+            SourceEvent::Changed(change) => self.note_change(&change),
         }
+<<<<<<< HEAD
         self.metrics
             .set_progress(self.progress.last_stored_at, self.progress.pending);
+=======
+        self.metrics.set_progress(self.progress.last_stored_at, self.progress.pending);
+        Ok(())
+    }
+
+    fn note_gap(&mut self, gap: Gap) {
+        warn!(
+            cause = ?gap.cause,
+            messages = gap.messages,
+            after_sequence = gap.after,
+            "messages are lost for good; windows that reach over the gap are incomplete"
+        );
+        match gap.cause {
+            GapCause::Expired => self.progress.lacks_history = Some(Lack::UpToFirstStored),
+            GapCause::Recreated => self.progress.lacks_history = Some(Lack::UpToCreation),
+            GapCause::Removed => self.pipeline.engine.history_begins(self.clock.now()),
+        }
+        self.start_counters_anew();
+    }
+
+    fn note_change(&mut self, change: &Change) {
+        warn!(
+            ?change,
+            "the stream is not what it was; what it lost is not known, so windows that reach over \
+             this are incomplete"
+        );
+        match change {
+            Change::Recreated { .. } => self.progress.lacks_history = Some(Lack::UpToCreation),
+            Change::TailLost { .. } | Change::Rewritten { .. } => {
+                self.pipeline.engine.history_begins(self.clock.now());
+            }
+        }
+        self.start_counters_anew();
+>>>>>>> room/crash
     }
 
     /// Counters of a restored state that cannot catch up with what was scraped before begin at 0.
     fn start_counters_anew(&mut self) {
         if self.progress.continues {
             self.pipeline.engine.reset_counters();
+            self.refresh(self.clock.now());
+            self.metrics.hide_counters(false);
         }
     }
 
     fn process(&mut self, envelopes: &[source::Envelope]) {
+<<<<<<< HEAD
         let Self {
             pipeline,
             dead_letters,
@@ -155,10 +205,17 @@ impl Worker {
             progress,
             ..
         } = self;
+=======
+        let now = self.clock.now();
+        let Self { pipeline, dead_letters, metrics, progress, .. } = self;
+>>>>>>> room/crash
         let mut letters: Vec<RejectedEvent> = Vec::new();
         let delay = metrics.event_delay.local();
         for envelope in envelopes {
             let stored_at = envelope.stored_at;
+            if progress.continues {
+                pipeline.engine.advance(stored_at.min(now));
+            }
             pipeline.process_with(
                 envelope,
                 &mut |_, event| {
@@ -186,7 +243,10 @@ impl Worker {
         }
     }
 
-    fn attach(&mut self, attached: Attached) {
+    fn attach(&mut self, attached: Attached) -> Result<(), RecoveryError> {
+        if let Some(rebuild) = self.rebuild.take() {
+            rebuild.check(&attached, self.begin, self.needed_from)?;
+        }
         self.shared.set_attached(true);
         info!(
             stream = %attached.identity,
@@ -199,9 +259,22 @@ impl Worker {
         if attached.position.is_none() && self.progress.position.is_none() {
             self.note_history(&attached);
         }
+        self.fill_lack(&attached);
         self.progress.pending = attached.pending;
         self.progress.stream = Some(Arc::from(attached.identity.to_string().as_str()));
         self.progress.identity = Some(attached.identity);
+        Ok(())
+    }
+
+    /// Says from where on history is whole after messages were lost.
+    fn fill_lack(&mut self, attached: &Attached) {
+        let Some(lack) = self.progress.lacks_history.take() else { return };
+        let created = Timestamp::from_millis(attached.identity.created_ns / 1_000_000);
+        let from = match lack {
+            Lack::UpToCreation if attached.first_sequence <= 1 => Some(created),
+            Lack::UpToCreation | Lack::UpToFirstStored => attached.first_stored_at,
+        };
+        self.pipeline.engine.history_begins(from.unwrap_or(self.clock.now()));
     }
 
     /// Says from where on history is whole, when the source left older messages out.
@@ -225,11 +298,12 @@ impl Worker {
         if self.progress.caught_up {
             return;
         }
+        self.progress.continues = false;
         // A view of the caught-up state first: the families appear with their values.
         self.advance(self.clock.now());
         self.refresh(self.clock.now());
         self.progress.caught_up = true;
-        self.progress.continues = false;
+        self.metrics.hide_counters(false);
         self.shared.set_caught_up();
         let stats = self.pipeline.engine.stats();
         info!(
@@ -247,15 +321,17 @@ impl Worker {
             };
             let too_old = now.millis_since(at) > MAX_MISSED_MS;
             let frozen = self.alerting.is_frozen(self.progress.caught_up, behind_ms) || too_old;
-            self.pipeline.engine.advance(at);
             let view = if frozen {
                 self.pipeline.engine.empty_view()
             } else {
+                self.pipeline.engine.advance(at);
                 self.pipeline.engine.view(at)
             };
             self.alerting.evaluate(&view, at, frozen);
         }
-        self.pipeline.engine.advance(now);
+        if !self.progress.continues {
+            self.pipeline.engine.advance(now);
+        }
     }
 
     /// What is due at this moment.
@@ -267,11 +343,16 @@ impl Worker {
             self.refresh(now);
         }
         let checkpoint_ms = self.checkpoint_ms;
+<<<<<<< HEAD
         let next = *self
             .progress
             .next_checkpoint
             .get_or_insert(now.plus_millis(checkpoint_ms));
         if next <= now {
+=======
+        let next = *self.progress.next_checkpoint.get_or_insert(now.plus_millis(checkpoint_ms));
+        if next <= now && self.rebuild.is_none() {
+>>>>>>> room/crash
             self.progress.next_checkpoint = Some(now.plus_millis(checkpoint_ms));
             let head = self.head();
             self.saver.begin(&mut self.pipeline.engine, head);
@@ -334,6 +415,10 @@ impl Worker {
 
     /// The last checkpoint: a restart goes on from here.
     fn finish(mut self) {
+        if self.rebuild.is_some() {
+            info!("the old checkpoints stay, since nothing was rebuilt from the stream yet");
+            return;
+        }
         let head = self.head();
         self.saver.finish(&mut self.pipeline.engine, &head);
     }

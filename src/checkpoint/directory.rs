@@ -5,7 +5,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::store::Store;
 use crate::event::HashKey;
 
 /// What can be wrong with the directory.
@@ -97,6 +99,16 @@ impl Directory {
         })
     }
 
+    /// The checkpoint files in it, `keep` generations.
+    pub fn store(&self, keep: usize) -> Store {
+        let identity = Identity {
+            key: self.key,
+            instance: self.instance.clone(),
+            lock: Arc::default(),
+        };
+        Store::new(&self.path, keep).with_identity(identity)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -110,6 +122,44 @@ impl Directory {
     /// The name of this instance: 16 letters and digits.
     pub fn instance(&self) -> &str {
         &self.instance
+    }
+}
+
+/// What a directory that was removed while in use is made again with: a checkpoint is worth nothing
+/// without the key that its ids were hashed with.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    key: HashKey,
+    instance: String,
+    /// The lock on the directory that was made again.
+    lock: Arc<Mutex<Option<File>>>,
+}
+
+impl Identity {
+    /// Makes the directory with lock, key and instance again where they are gone.
+    pub(super) fn restore(&self, path: &Path) -> io::Result<()> {
+        let key_path = path.join("key");
+        match fs::read(&key_path) {
+            Ok(bytes) if bytes == self.key.to_bytes() => return Ok(()),
+            Ok(_) => {
+                return Err(io::Error::other("its key is another one than at the start"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)?;
+        let lock_path = path.join("lock");
+        if !lock_path.exists() {
+            let lock = private().create_new(true).write(true).open(&lock_path)?;
+            lock.try_lock()?;
+            *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+        }
+        write_atomically(&path.join("instance"), self.instance.as_bytes())?;
+        // Last: while it is missing, all of this is tried again.
+        write_atomically(&key_path, &self.key.to_bytes())
     }
 }
 

@@ -5,6 +5,7 @@
 //! section*: kind u8 | length u64 | bytes | checksum u64 over kind, length and bytes
 //! end:      kind 0  | count u64 | checksum u64 over the checksums of all sections
 //! ```
+//! The first line is the same in every version of the format; what follows may change with it.
 //! Integers are little-endian, checksums XXH3-64. Nothing in it depends on the clock: the same
 //! state gives the same bytes.
 
@@ -132,10 +133,6 @@ pub(super) fn read_head(input: &mut impl Read) -> Result<Head, FormatError> {
     if start[..8] != MAGIC {
         return Err(FormatError::Magic);
     }
-    let version = u32::from_le_bytes([start[8], start[9], start[10], start[11]]);
-    if version != FORMAT_VERSION {
-        return Err(FormatError::Version { found: version });
-    }
     let length = u32::from_le_bytes([start[12], start[13], start[14], start[15]]);
     let damaged = FormatError::Damaged { piece: "the head" };
     if length > MAX_HEAD_BYTES {
@@ -145,6 +142,12 @@ pub(super) fn read_head(input: &mut impl Read) -> Result<Head, FormatError> {
     all.extend(read_exactly(input, u64::from(length))?);
     if read_u64(input)? != xxh3_64(&all) {
         return Err(damaged);
+    }
+    // The start of a file looks the same in every version, so that a damaged one is never taken
+    // for a newer one.
+    let version = u32::from_le_bytes([start[8], start[9], start[10], start[11]]);
+    if version != FORMAT_VERSION {
+        return Err(FormatError::Version { found: version });
     }
     match postcard::take_from_bytes(&all[16..]) {
         Ok((head, [])) => Ok(head),
@@ -284,6 +287,10 @@ mod tests {
     fn another_version_is_named() {
         let (_, _, mut bytes) = file();
         bytes[8] = 2;
+        assert!(matches!(read(&bytes), Err(FormatError::Damaged { .. })));
+        let length = usize::from(bytes[12]);
+        let checksum = xxh3_64(&bytes[..16 + length]);
+        bytes[16 + length..24 + length].copy_from_slice(&checksum.to_le_bytes());
         assert!(matches!(
             read(&bytes),
             Err(FormatError::Version { found: 2 })

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::directory::{private, sync_directory};
+use tracing::debug;
+
+use super::directory::{Identity, private, sync_directory};
 use super::faults::{self, Fault};
 use super::format::{
     FormatError, Head, read_head, read_sections, write_end, write_head, write_section,
@@ -34,6 +36,8 @@ pub enum StoreError {
 pub struct Store {
     directory: PathBuf,
     keep: usize,
+    /// What the directory is made again with when it is gone.
+    identity: Option<Identity>,
 }
 
 /// A checkpoint that was found whole.
@@ -53,7 +57,14 @@ impl Store {
         Self {
             directory: directory.to_owned(),
             keep: keep.max(1),
+            identity: None,
         }
+    }
+
+    /// The same store in a directory that can be made again.
+    pub(super) fn with_identity(self, identity: Identity) -> Self {
+        let identity = Some(identity);
+        Self { identity, ..self }
     }
 
     /// The checkpoints there are, the newest first: number and path.
@@ -107,14 +118,13 @@ impl Store {
     /// # Errors
     /// When the temporary file cannot be made. The directory is made again where it was removed.
     pub fn begin(&self, number: u64, head: &Head) -> Result<Writing, StoreError> {
-        if !self.directory.exists() {
-            use std::os::unix::fs::DirBuilderExt;
-            let made = fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&self.directory);
-            made.map_err(self.failed("make"))?;
+        if let Some(identity) = &self.identity {
+            identity
+                .restore(&self.directory)
+                .map_err(self.failed("make"))?;
         }
+        // On a full disk what a crash left over may be what is missing.
+        self.remove_unfinished()?;
         let temporary = self.directory.join(format!("checkpoint-{number:010}.tmp"));
         let failed = |source| StoreError::Io {
             step: "create",
@@ -133,16 +143,22 @@ impl Store {
             target: self.directory.join(format!("checkpoint-{number:010}.cxp")),
             temporary,
             store: self.clone(),
+            is_renamed: false,
         };
         write_head(&mut writing.out, head).map_err(writing.failed("write"))?;
         Ok(writing)
     }
 
-    /// Removes all but the newest generations, and what unfinished writing left.
-    fn prune(&self, newest: u64) -> Result<(), StoreError> {
+    /// Removes all but the newest generations.
+    fn prune(&self) -> Result<(), StoreError> {
         for (_, path) in self.list()?.into_iter().skip(self.keep) {
             remove(&path)?;
         }
+        self.remove_unfinished()
+    }
+
+    /// Removes what unfinished writing left. Nobody else writes here, and one at a time.
+    fn remove_unfinished(&self) -> Result<(), StoreError> {
         let entries = fs::read_dir(&self.directory).map_err(self.failed("list"))?;
         for entry in entries {
             let path = entry.map_err(self.failed("list"))?.path();
@@ -150,11 +166,7 @@ impl Store {
                 && path
                     .file_stem()
                     .and_then(|stem| stem.to_str())
-                    .is_some_and(|stem| {
-                        stem.strip_prefix("checkpoint-")
-                            .and_then(|number| number.parse::<u64>().ok())
-                            .is_some_and(|number| number <= newest)
-                    });
+                    .is_some_and(|stem| stem.starts_with("checkpoint-"));
             if is_left_over {
                 remove(&path)?;
             }
@@ -180,6 +192,17 @@ pub struct Writing {
     temporary: PathBuf,
     target: PathBuf,
     store: Store,
+    /// The temporary file has become the checkpoint.
+    is_renamed: bool,
+}
+
+impl Drop for Writing {
+    /// A checkpoint that failed gives its space back at once.
+    fn drop(&mut self) {
+        if !self.is_renamed && fs::remove_file(&self.temporary).is_err() {
+            debug!(path = %self.temporary.display(), "an unfinished checkpoint is left to the next one");
+        }
+    }
 }
 
 impl Writing {
@@ -220,10 +243,11 @@ impl Writing {
             .len();
         faults::pass("before_rename").map_err(self.failed("rename"))?;
         fs::rename(&self.temporary, &self.target).map_err(self.failed("rename"))?;
+        self.is_renamed = true;
         faults::pass("before_directory_sync").map_err(self.failed("sync"))?;
         sync_directory(&self.store.directory).map_err(self.store.failed("sync"))?;
         faults::pass("before_prune").map_err(self.failed("remove"))?;
-        self.store.prune(number_of(&self.target).unwrap_or(0))?;
+        self.store.prune()?;
         faults::pass("after_commit").map_err(self.failed("remove"))?;
         Ok(size)
     }

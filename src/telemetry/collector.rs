@@ -2,7 +2,7 @@
 //! (A counter of the `prometheus` crate can only be added to, and the engine's are restored.)
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use prometheus::core::{Collector, Desc};
@@ -20,6 +20,8 @@ pub(super) struct Readings {
     last_stored_at: AtomicI64,
     /// Messages of the stream that have not been processed.
     pending: AtomicU64,
+    /// The counters are left out: restored ones that have not reached what was scraped before.
+    counters_hidden: AtomicBool,
 }
 
 impl Default for Readings {
@@ -28,6 +30,7 @@ impl Default for Readings {
             snapshot: ArcSwap::default(),
             last_stored_at: AtomicI64::new(i64::MIN),
             pending: AtomicU64::new(0),
+            counters_hidden: AtomicBool::new(false),
         }
     }
 }
@@ -59,6 +62,10 @@ impl Readings {
         let millis = last_stored_at.map_or(i64::MIN, Timestamp::as_millis);
         self.last_stored_at.store(millis, Ordering::Relaxed);
         self.pending.store(pending, Ordering::Relaxed);
+    }
+
+    pub(super) fn hide_counters(&self, hidden: bool) {
+        self.counters_hidden.store(hidden, Ordering::Release);
     }
 
     fn behind_seconds(&self, now: Timestamp) -> f64 {
@@ -101,9 +108,14 @@ impl Collector for EngineCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        // Before the snapshot: what is shown is never older than the decision to show it.
+        let hidden = self.readings.counters_hidden.load(Ordering::Acquire);
         let snapshot = self.readings.snapshot.load();
         let now = self.clock.now();
-        let families = FAMILIES.iter().map(|family| {
+        let shown = FAMILIES
+            .iter()
+            .filter(|family| !(hidden && family.kind == MetricType::COUNTER));
+        let families = shown.map(|family| {
             let samples = (family.read)(&snapshot, &self.readings, now);
             let metrics = samples.into_iter().map(|sample| family.metric(sample));
             let mut proto = MetricFamily::default();

@@ -163,6 +163,14 @@ impl SelfMetrics {
         self.readings.set_view(view);
     }
 
+    /// Leaves out (or shows again) the counters that the engine keeps. After a restart they stand
+    /// where the checkpoint has them, below what was scraped before, until the stream is caught up
+    /// with: shown in between, they would look like a reset, and the increase would be counted
+    /// twice.
+    pub fn hide_counters(&self, hidden: bool) {
+        self.readings.hide_counters(hidden);
+    }
+
     /// How far the source has come: store time of the last processed message (`None` before the
     /// first) and messages that wait in the stream behind it.
     pub fn set_progress(&self, last_stored_at: Option<Timestamp>, pending: u64) {
@@ -324,6 +332,21 @@ mod tests {
             ),
             "0"
         );
+    }
+
+    #[test]
+    fn hidden_counters_are_left_out_and_come_back() {
+        let (registry, metrics, _) = set_up();
+        metrics.update(&view(Stats {
+            applied: 80,
+            ..Stats::default()
+        }));
+        metrics.hide_counters(true);
+        let hidden = page(&registry);
+        assert!(!hidden.contains("cxpulse_events_applied_total"), "{hidden}");
+        assert_eq!(sample(&hidden, "cxpulse_events_waiting"), "0");
+        metrics.hide_counters(false);
+        assert_eq!(sample(&page(&registry), "cxpulse_events_applied_total"), "80");
     }
 
     #[test]

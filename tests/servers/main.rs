@@ -3,9 +3,11 @@
 
 mod alert_rules;
 mod connection;
+mod crash;
 mod dead_letter;
 mod expected;
 mod main_job;
+mod recovery;
 mod rejects;
 mod source;
 mod support_works;
