@@ -510,34 +510,29 @@ impl WorkerParts {
         Ok(())
     }
 
-    fn worker(
-        self,
-        recovered: Recovered,
-        begin: Begin,
-        now: Timestamp,
-    ) -> Result<Worker> {
+    fn worker(self, recovered: Recovered, begin: Begin, now: Timestamp) -> Result<Worker> {
         let config = &self.config;
-<<<<<<< HEAD
         let Recovered {
             mut engine,
             place,
             next_number,
-            ..
+            rebuild,
         } = recovered;
-        engine.advance(now);
-=======
-        let Recovered { mut engine, place, next_number, rebuild } = recovered;
         if place.is_none() {
             engine.advance(now);
             self.metrics.hide_counters(false);
         }
->>>>>>> room/crash
         let saver_metrics = SaverMetrics {
             last_success: self.metrics.checkpoint_last_success.clone(),
             failures: self.metrics.checkpoint_failures.clone(),
         };
-        let saver = Saver::start(self.store, next_number, saver_metrics, Arc::clone(&self.clock))
-            .context("cannot start the checkpoint thread")?;
+        let saver = Saver::start(
+            self.store,
+            next_number,
+            saver_metrics,
+            Arc::clone(&self.clock),
+        )
+        .context("cannot start the checkpoint thread")?;
         let alerting = Alerting::new(
             &config.alert,
             config.engine.key_ttl,

@@ -148,11 +148,8 @@ impl Worker {
             SourceEvent::Gap(gap) => self.note_gap(gap),
             SourceEvent::Changed(change) => self.note_change(&change),
         }
-<<<<<<< HEAD
         self.metrics
             .set_progress(self.progress.last_stored_at, self.progress.pending);
-=======
-        self.metrics.set_progress(self.progress.last_stored_at, self.progress.pending);
         Ok(())
     }
 
@@ -184,7 +181,6 @@ impl Worker {
             }
         }
         self.start_counters_anew();
->>>>>>> room/crash
     }
 
     /// Counters of a restored state that cannot catch up with what was scraped before begin at 0.
@@ -197,7 +193,7 @@ impl Worker {
     }
 
     fn process(&mut self, envelopes: &[source::Envelope]) {
-<<<<<<< HEAD
+        let now = self.clock.now();
         let Self {
             pipeline,
             dead_letters,
@@ -205,10 +201,6 @@ impl Worker {
             progress,
             ..
         } = self;
-=======
-        let now = self.clock.now();
-        let Self { pipeline, dead_letters, metrics, progress, .. } = self;
->>>>>>> room/crash
         let mut letters: Vec<RejectedEvent> = Vec::new();
         let delay = metrics.event_delay.local();
         for envelope in envelopes {
@@ -268,13 +260,17 @@ impl Worker {
 
     /// Says from where on history is whole after messages were lost.
     fn fill_lack(&mut self, attached: &Attached) {
-        let Some(lack) = self.progress.lacks_history.take() else { return };
+        let Some(lack) = self.progress.lacks_history.take() else {
+            return;
+        };
         let created = Timestamp::from_millis(attached.identity.created_ns / 1_000_000);
         let from = match lack {
             Lack::UpToCreation if attached.first_sequence <= 1 => Some(created),
             Lack::UpToCreation | Lack::UpToFirstStored => attached.first_stored_at,
         };
-        self.pipeline.engine.history_begins(from.unwrap_or(self.clock.now()));
+        self.pipeline
+            .engine
+            .history_begins(from.unwrap_or(self.clock.now()));
     }
 
     /// Says from where on history is whole, when the source left older messages out.
@@ -343,16 +339,11 @@ impl Worker {
             self.refresh(now);
         }
         let checkpoint_ms = self.checkpoint_ms;
-<<<<<<< HEAD
         let next = *self
             .progress
             .next_checkpoint
             .get_or_insert(now.plus_millis(checkpoint_ms));
-        if next <= now {
-=======
-        let next = *self.progress.next_checkpoint.get_or_insert(now.plus_millis(checkpoint_ms));
         if next <= now && self.rebuild.is_none() {
->>>>>>> room/crash
             self.progress.next_checkpoint = Some(now.plus_millis(checkpoint_ms));
             let head = self.head();
             self.saver.begin(&mut self.pipeline.engine, head);

@@ -54,7 +54,10 @@ impl Directory {
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         let failed = |at: &Path| {
             let place = at.to_owned();
-            move |source| DirectoryError::Io { path: place, source }
+            move |source| DirectoryError::Io {
+                path: place,
+                source,
+            }
         };
         fs::DirBuilder::new()
             .recursive(true)
