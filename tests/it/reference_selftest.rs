@@ -508,7 +508,7 @@ fn corrections_and_withdrawal_of_the_contact_move_its_survey() {
 }
 
 #[test]
-fn unlisted_values_are_other_and_absent_ones_stay_unknown() {
+fn unlisted_and_absent_values_are_other() {
     let mut setup = small(20_000);
     setup
         .values
@@ -520,7 +520,7 @@ fn unlisted_values_are_other_and_absent_ones_stay_unknown() {
         contact("e", "4", 0, ""),
     ];
     let output = replay(&setup, &messages, None);
-    for (queue, expected) in [("q1", (1, 1)), ("__other__", (2, 2)), ("unknown", (1, 1))] {
+    for (queue, expected) in [("q1", (1, 1)), ("__other__", (3, 3))] {
         assert_share(&output, "fcr", Some(queue), expected);
     }
 }
