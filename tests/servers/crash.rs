@@ -222,7 +222,11 @@ fn kills_at_random_instants_change_no_number() {
         let both = (firing(&killed), firing(&uninterrupted));
         both.0 == both.1 && !both.0.is_empty()
     });
-    assert!(firing(&killed).iter().all(|alert| alert.contains("LongCalls")));
+    assert!(
+        firing(&killed)
+            .iter()
+            .all(|alert| alert.contains("LongCalls"))
+    );
     assert!(killed.stop().success() && uninterrupted.stop().success());
 }
 
@@ -257,7 +261,11 @@ fn every_step_of_a_checkpoint_may_crash_or_fail() {
         assert!(!ended.success(), "{step}: {ended}");
         check_after(&mut scene, step);
     }
-    for fault in steps.map(|step| format!("{step}:fail:1")).into_iter().chain(["section:short:1".into()]) {
+    for fault in steps
+        .map(|step| format!("{step}:fail:1"))
+        .into_iter()
+        .chain(["section:short:1".into()])
+    {
         scene.publish(20);
         let mut service = scene.start(&[&format!("CXPULSE_FAULT={fault}")]);
         service.wait_for_answer();
@@ -287,6 +295,12 @@ fn check_after(scene: &mut Scene, what: &str) {
         .collect();
     let checkpoints = names.iter().filter(|name| name.ends_with(".cxp")).count();
     assert_eq!(checkpoints, 3, "{what}: {names:?}");
-    assert!(!names.iter().any(|name| name.ends_with(".tmp")), "{what}: {names:?}");
-    assert!(!names.iter().any(|name| name.ends_with(".corrupt")), "{what}: {names:?}");
+    assert!(
+        !names.iter().any(|name| name.ends_with(".tmp")),
+        "{what}: {names:?}"
+    );
+    assert!(
+        !names.iter().any(|name| name.ends_with(".corrupt")),
+        "{what}: {names:?}"
+    );
 }
