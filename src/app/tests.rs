@@ -42,7 +42,12 @@ fn messages(count: u64) -> Vec<Envelope> {
                 1 + chance % 5
             ),
             // At the edge of the lateness.
-            5 => contact(id, stored_ms - 86_390_000 + ago(50_000) - stored_ms, customer, queue),
+            5 => contact(
+                id,
+                stored_ms - 86_390_000 + ago(50_000) - stored_ms,
+                customer,
+                queue,
+            ),
             _ => contact(id, ago(3_000_000), customer, queue),
         };
         Envelope {
@@ -68,7 +73,10 @@ fn pipeline(engine: Engine) -> Pipeline {
 }
 
 fn fresh() -> Pipeline {
-    pipeline(Engine::new(Arc::new(Config::default().engine), WaitingPolicy::Keep))
+    pipeline(Engine::new(
+        Arc::new(Config::default().engine),
+        WaitingPolicy::Keep,
+    ))
 }
 
 /// T follows the store times, as it does where a restored state catches up.
@@ -137,7 +145,10 @@ fn a_stop_in_between_changes_no_fate() {
     let mut whole = fresh();
     feed(&mut whole, &messages);
     let expected = outcome(whole);
-    assert!(expected.contains("future") && expected.contains("too_late"), "{expected}");
+    assert!(
+        expected.contains("future") && expected.contains("too_late"),
+        "{expected}"
+    );
     for stop in [1, 77, 300, 599] {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path(), 3);
@@ -268,7 +279,9 @@ fn a_newer_version_is_refused_with_words() {
         Err(FormatError::Version { found: 99 })
     ));
     let config = Config::default();
-    let refused = recover(&store, &config, KEY, false).unwrap_err().to_string();
+    let refused = recover(&store, &config, KEY, false)
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("version 99") && refused.contains("--accept-state-reset"));
     assert!(newest.exists(), "it stays for the version that wrote it");
     let accepted = recover(&store, &config, KEY, true).unwrap();
@@ -284,11 +297,18 @@ fn another_configuration_stream_or_key_is_not_continued() {
     let mut other_kpi = Config::default();
     other_kpi.engine.kpis.fcr.transfer_fails = false;
     let other_key = HashKey::from_bytes([8; 16]);
-    let cases = [(other_stream, KEY), (other_kpi, KEY), (Config::default(), other_key)];
+    let cases = [
+        (other_stream, KEY),
+        (other_kpi, KEY),
+        (Config::default(), other_key),
+    ];
     for (config, key) in cases {
         let recovered = recover(&store, &config, key, false).unwrap();
         assert_eq!(recovered.place, None);
-        assert_eq!(recovered.rebuild.and_then(|rebuild| rebuild.place), Some(place(80)));
+        assert_eq!(
+            recovered.rebuild.and_then(|rebuild| rebuild.place),
+            Some(place(80))
+        );
         let accepted = recover(&store, &config, key, true).unwrap();
         assert!(accepted.rebuild.is_none() && accepted.place.is_none());
     }
@@ -302,9 +322,14 @@ fn another_configuration_stream_or_key_is_not_continued() {
 #[test]
 fn state_is_rebuilt_only_from_a_stream_that_holds_what_it_takes() {
     let needed_from = Timestamp::from_millis(1000);
-    let rebuild = Rebuild { place: Some(place(80)) };
+    let rebuild = Rebuild {
+        place: Some(place(80)),
+    };
     let attached = |created_ns, first_sequence, first_ms: Option<i64>| Attached {
-        identity: StreamIdentity { name: "CX".into(), created_ns },
+        identity: StreamIdentity {
+            name: "CX".into(),
+            created_ns,
+        },
         pending: 1,
         first_sequence,
         first_stored_at: first_ms.map(Timestamp::from_millis),
@@ -312,8 +337,14 @@ fn state_is_rebuilt_only_from_a_stream_that_holds_what_it_takes() {
         position: None,
     };
     let check = |attached: &Attached, begin| rebuild.check(attached, begin, needed_from);
-    assert!(check(&attached(17, 1, Some(5000)), Begin::Earliest).is_ok(), "all there ever was");
-    assert!(check(&attached(17, 5, Some(1000)), Begin::Earliest).is_ok(), "far enough");
+    assert!(
+        check(&attached(17, 1, Some(5000)), Begin::Earliest).is_ok(),
+        "all there ever was"
+    );
+    assert!(
+        check(&attached(17, 5, Some(1000)), Begin::Earliest).is_ok(),
+        "far enough"
+    );
     let later = attached(17, 5, Some(1001));
     assert!(check(&later, Begin::At(Timestamp::from_millis(1001))).is_ok());
     for (attached, words) in [

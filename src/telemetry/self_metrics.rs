@@ -346,7 +346,10 @@ mod tests {
         assert!(!hidden.contains("cxpulse_events_applied_total"), "{hidden}");
         assert_eq!(sample(&hidden, "cxpulse_events_waiting"), "0");
         metrics.hide_counters(false);
-        assert_eq!(sample(&page(&registry), "cxpulse_events_applied_total"), "80");
+        assert_eq!(
+            sample(&page(&registry), "cxpulse_events_applied_total"),
+            "80"
+        );
     }
 
     #[test]

@@ -175,7 +175,9 @@ impl SmallDisk {
     fn mount(at: &Path) -> Option<Self> {
         fs::create_dir_all(at).ok()?;
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(at);
+        mount
+            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+            .arg(at);
         let output = mount.output().ok()?;
         output.status.success().then(|| Self(at.to_owned()))
     }
@@ -287,7 +289,11 @@ fn a_lost_tail_is_told_and_new_messages_count() {
     scene.publish(5, 1000);
     let page = scene.wait_for(&mut service, 45);
     assert_eq!(complete(&page), Some(0.0));
-    assert!(service.log().contains("the stream ends before our position"));
+    assert!(
+        service
+            .log()
+            .contains("the stream ends before our position")
+    );
     assert!(service.stop().success());
 }
 
@@ -301,11 +307,18 @@ fn a_changed_configuration_is_rebuilt_or_refused() {
     let mut service = scene.start();
     let page = scene.wait_for(&mut service, 30);
     assert_eq!(complete(&page), Some(1.0), "rebuilt from the whole stream");
-    assert!(service.log().contains("the state is rebuilt from the stream"));
+    assert!(
+        service
+            .log()
+            .contains("the state is rebuilt from the stream")
+    );
     assert!(service.stop().success());
 
     // Now the stream lacks its first ten messages.
-    scene.nats.purge_stream("CX", &json!({ "seq": 11 })).unwrap();
+    scene
+        .nats
+        .purge_stream("CX", &json!({ "seq": 11 }))
+        .unwrap();
     let kept = scene.base.clone();
     scene.base = before;
     for _ in 0..2 {

@@ -51,7 +51,10 @@ impl Scrapes {
             let may_begin_anew = first && !(is_kept && self.continues);
             if let Some(last) = last {
                 let value = series.value;
-                assert!(value >= last || may_begin_anew, "{name}: {value} after {last}");
+                assert!(
+                    value >= last || may_begin_anew,
+                    "{name}: {value} after {last}"
+                );
             }
         }
         check_accounting(page);
@@ -70,7 +73,17 @@ fn check_accounting(page: &Page) {
         return;
     }
     let count = |name: &str| page.count(&format!("cxpulse_events_{name}"));
-    let parts = ["applied_total", "replaced_total", "duplicate_total", "rejected_total", "waiting"];
+    let parts = [
+        "applied_total",
+        "replaced_total",
+        "duplicate_total",
+        "rejected_total",
+        "waiting",
+    ];
     let sum: u64 = parts.into_iter().map(count).sum();
-    assert_eq!(count("received_total"), sum, "the accounting does not add up");
+    assert_eq!(
+        count("received_total"),
+        sum,
+        "the accounting does not add up"
+    );
 }

@@ -46,9 +46,10 @@ impl Service {
     /// Waits until it answers.
     pub(crate) fn wait_for_answer(&mut self) {
         let address = &self.address;
-        self.process.wait_until("answer of /livez", ANSWERS_WITHIN, || {
-            http::get(address, "/livez").is_ok_and(|answer| answer.status == 200)
-        });
+        self.process
+            .wait_until("answer of /livez", ANSWERS_WITHIN, || {
+                http::get(address, "/livez").is_ok_and(|answer| answer.status == 200)
+            });
     }
 
     /// Starts cxpulse with more arguments of `run` and does not wait for anything. `more` with a
