@@ -3,9 +3,10 @@
     clippy::shadow_unrelated,
     reason = "the steps of one case share their names"
 )]
+use crate::engine_runs::both::{live, replay};
+use crate::reference::Tick;
 use crate::reference::output::{Output, Place, Row};
 use crate::reference::setup::{MatchOn, Message, Method, Setup, Window};
-use crate::reference::{Tick, live, replay};
 
 /// A round instant all cases count from: 2023-11-14T22:13:20Z, a multiple of ten seconds.
 pub(crate) const B: i64 = 1_700_000_000_000;
