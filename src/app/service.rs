@@ -560,6 +560,7 @@ impl WorkerParts {
             dead_letters: self.publisher,
             counters: self.counters,
             begin,
+            at_most_once: config.source.mode == Mode::Core,
             needed_from: now.plus_millis(-needed_history_ms(config)),
             rebuild,
             progress,

@@ -37,6 +37,8 @@ pub(super) struct Worker {
     pub(super) counters: Arc<source::Counters>,
     pub(super) fingerprint: u64,
     pub(super) begin: Begin,
+    /// Core NATS: what is published while we are not attached is lost.
+    pub(super) at_most_once: bool,
     /// How far back the stream must reach for every window to be whole.
     pub(super) needed_from: Timestamp,
     /// State is to be rebuilt, and the stream has not been looked at yet: no checkpoint may take
@@ -248,7 +250,11 @@ impl Worker {
             resumed_after = attached.position.map(|position| position.sequence),
             "attached to the stream"
         );
-        if attached.position.is_none() && self.progress.position.is_none() {
+        if self.at_most_once {
+            // What was published before, or in between, is lost, and nobody can tell how much.
+            self.pipeline.engine.history_begins(self.clock.now());
+            self.start_counters_anew();
+        } else if attached.position.is_none() && self.progress.position.is_none() {
             self.note_history(&attached);
         }
         self.fill_lack(&attached);
@@ -364,7 +370,8 @@ impl Worker {
     fn copy_counters(&self) {
         let behind = |counted: u64, shown: u64| counted.saturating_sub(shown);
         let gap = &self.metrics.stream_gap_messages;
-        gap.inc_by(behind(self.counters.gap_messages(), gap.get()));
+        let lost = self.counters.gap_messages() + self.counters.dropped_messages();
+        gap.inc_by(behind(lost, gap.get()));
         for reason in source::ResetReason::ALL {
             let shown = self
                 .metrics

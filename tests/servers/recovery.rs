@@ -338,6 +338,30 @@ fn a_changed_configuration_is_rebuilt_or_refused() {
     assert!(reset.stop().success());
 }
 
+#[test]
+fn core_nats_keeps_the_figures_and_says_what_it_cannot_know() {
+    let binary = require_tool!("nats-server");
+    let mut scene = Scene::new(&binary, &json!({}));
+    scene.base += "[source]\nmode = \"core\"\n";
+    let mut service = scene.start();
+    service.wait_until_ready(WITHIN);
+    scene.publish(1, 30 * 3_600_000);
+    scene.publish(10, 1000);
+    let page = scene.wait_for(&mut service, 10);
+    assert_eq!(complete(&page), Some(0.0));
+    wait_for_checkpoint(&mut service);
+    service.kill();
+    scene.publish(3, 1000);
+    let mut service = scene.start();
+    let page = scene.wait_for(&mut service, 10);
+    assert_eq!(page.count("cxpulse_events_received_total"), 0, "a clean 0");
+    scene.publish(5, 1000);
+    let page = scene.wait_for(&mut service, 15);
+    assert_eq!(page.count("cxpulse_events_received_total"), 5);
+    assert_eq!(complete(&page), Some(0.0));
+    assert!(service.stop().success());
+}
+
 fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-R").arg(from).arg(to).status();
     assert!(status.expect("cp runs").success());
