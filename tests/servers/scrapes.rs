@@ -87,3 +87,54 @@ fn check_accounting(page: &Page) {
         "the accounting does not add up"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scrapes(continues: bool, before: &str, after: &str) {
+        let mut scrapes = Scrapes::default();
+        scrapes.look(before);
+        scrapes.restart(continues);
+        scrapes.look(after);
+    }
+
+    #[test]
+    fn a_counter_of_the_process_and_a_state_begun_anew_start_low() {
+        scrapes(
+            true,
+            "cxpulse_dead_letters_total 5\n",
+            "cxpulse_dead_letters_total 1\n",
+        );
+        scrapes(
+            false,
+            "cx_interactions_total 5\n",
+            "cx_interactions_total 0\n",
+        );
+        scrapes(
+            true,
+            "cx_interactions_total 5\n",
+            "cx_interactions_total 5\n",
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "cx_interactions_total {}: 4 after 5")]
+    fn a_counter_of_a_continued_state_does_not() {
+        scrapes(
+            true,
+            "cx_interactions_total 5\n",
+            "cx_interactions_total 4\n",
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "the accounting does not add up")]
+    fn an_event_that_is_lost_is_found() {
+        scrapes(
+            false,
+            "",
+            "cxpulse_events_received_total{kind=\"survey\"} 1\n",
+        );
+    }
+}
