@@ -14,6 +14,8 @@ mod pipeline;
 mod recovery;
 mod saver;
 mod service;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use pipeline::{Pipeline, RejectedEvent};

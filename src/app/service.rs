@@ -495,7 +495,7 @@ impl WorkerParts {
         let begin = match begin_of(config, now) {
             // What had been read since the first start would be missing.
             Begin::Latest if recovered.rebuild.is_some() => Begin::At(needed_from),
-            begin => begin,
+            begin @ (Begin::Latest | Begin::Earliest | Begin::At(_)) => begin,
         };
         let place = recovered.place.clone();
         let worker = self.worker(recovered, begin, now)?;

@@ -10,6 +10,7 @@
 pub mod config_show;
 mod demo;
 mod replay;
+mod rules;
 mod run;
 mod simulate;
 pub mod validate;
@@ -70,6 +71,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// KPIs of recorded events.
     Replay(replay::Arguments),
+    /// The alerts as a Prometheus rule file.
+    Rules(rules::Arguments),
     /// Check configurations, offline.
     Validate {
         /// The files; none checks the built-in defaults.
@@ -177,6 +180,12 @@ fn dispatch(cli: Cli) -> Result<u8> {
             };
             start_logging(&cli.logging, &config)?;
             replay::run(&arguments, config, &mut stdout)
+        }
+        Command::Rules(arguments) => {
+            let Some(config) = load(&arguments.config)? else {
+                return Ok(INVALID);
+            };
+            rules::run(&arguments, &config, &mut stdout)
         }
         Command::Validate { files } => validate::run(&files, environment(), &mut stdout),
         Command::Config {

@@ -278,3 +278,33 @@ fn reading_of(reading: &kpi::Reading) -> Reading {
         quantiles: quantiles.unwrap_or_default(),
     }
 }
+
+/// The reference, and the engine beside it: each named edge is tried on both, and they must agree.
+pub(crate) mod both {
+    use crate::reference::output::{Compare, Output, assert_same};
+    use crate::reference::setup::{Message, Setup};
+    use crate::reference::{self, Tick};
+
+    /// The reference's replay, which the engine's equals, with and without restarts on the way.
+    pub(crate) fn replay(setup: &Setup, messages: &[Message], at: Option<i64>) -> Output {
+        let expected = reference::replay(setup, messages, at);
+        for restart_every in 0..=2 {
+            let found = super::replay(setup, messages, at, restart_every);
+            assert_same(&expected, &found, Compare::Counters);
+        }
+        expected
+    }
+
+    /// The reference's live run, which the engine's equals, with and without restarts on the way.
+    pub(crate) fn live(setup: &Setup, messages: &[Message], ticks: &[Tick]) -> Vec<Output> {
+        let expected = reference::live(setup, messages, ticks);
+        for restart_every in 0..=2 {
+            let found = super::live(setup, messages, ticks, restart_every);
+            assert_eq!(expected.len(), found.len());
+            for (one, other) in expected.iter().zip(&found) {
+                assert_same(one, other, Compare::Counters);
+            }
+        }
+        expected
+    }
+}

@@ -9,12 +9,11 @@ const LONGEST: usize = 500;
 const LONGEST_TESTS: usize = 800;
 
 /// Source files that may be longer, each with its reason.
-const LONG_FILES: [(&str, &str); 5] = [
+const LONG_FILES: [(&str, &str); 4] = [
     (
         "src/app/service.rs",
         "the service from start to stop, told once",
     ),
-    ("src/decode/json.rs", "one grammar"),
     (
         "src/engine/booking.rs",
         "the one place that says what a record adds to which count",

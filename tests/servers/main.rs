@@ -10,6 +10,7 @@ mod expected;
 mod main_job;
 mod recovery;
 mod rejects;
+mod scrapes;
 mod source;
 mod support_works;
 mod traffic;

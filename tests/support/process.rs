@@ -105,14 +105,19 @@ impl Process {
     /// Asks the process to end (SIGTERM) and waits for it.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal("TERM");
+        self.wait_for_end(STOP_WITHIN)
+    }
+
+    /// Waits until the process has ended; panics when it has not within that time.
+    pub(crate) fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
         let mut ended = None;
-        poll(STOP_WITHIN, || {
+        poll(within, || {
             ended = self.child.try_wait().ok().flatten();
             ended.is_some()
         });
         ended.unwrap_or_else(|| {
             panic!(
-                "{} did not end within {STOP_WITHIN:?} of SIGTERM\n{}",
+                "{} did not end within {within:?}\n{}",
                 self.name,
                 self.tail()
             )

@@ -38,6 +38,23 @@ impl Service {
     /// Starts cxpulse and waits until it answers. May be called again with the same folder, after
     /// the first one has ended: the state is kept.
     pub(crate) fn start(config: &str, address: &str, folder: &Path) -> Self {
+        let mut service = Self::spawn(config, address, folder, &[]);
+        service.wait_for_answer();
+        service
+    }
+
+    /// Waits until it answers.
+    pub(crate) fn wait_for_answer(&mut self) {
+        let address = &self.address;
+        self.process
+            .wait_until("answer of /livez", ANSWERS_WITHIN, || {
+                http::get(address, "/livez").is_ok_and(|answer| answer.status == 200)
+            });
+    }
+
+    /// Starts cxpulse with more arguments of `run` and does not wait for anything. `more` with a
+    /// `=` sets an environment variable.
+    pub(crate) fn spawn(config: &str, address: &str, folder: &Path, more: &[&str]) -> Self {
         let file = folder.join("cxpulse.toml");
         fs::write(&file, config).expect("the config can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_cxpulse"));
@@ -46,13 +63,15 @@ impl Service {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CXPULSE__")) {
             command.env_remove(name);
         }
-        let mut process = Process::start("cxpulse", &mut command, folder);
-        process.wait_until("answer of /livez", ANSWERS_WITHIN, || {
-            http::get(address, "/livez").is_ok_and(|answer| answer.status == 200)
-        });
+        for more in more {
+            match more.split_once('=') {
+                Some((name, value)) => command.env(name, value),
+                None => command.arg(more),
+            };
+        }
         Self {
             address: address.into(),
-            process,
+            process: Process::start("cxpulse", &mut command, folder),
         }
     }
 
@@ -115,6 +134,21 @@ impl Service {
         self.process.wait_until("ready cxpulse", within, || {
             http::get(&address, "/readyz").is_ok_and(|answer| answer.status == 200)
         });
+    }
+
+    /// Waits until it has ended by itself, and says how.
+    pub(crate) fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
+        self.process.wait_for_end(within)
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, signal: &str) {
+        self.process.signal(signal);
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(self) {
+        self.process.kill();
     }
 
     /// What it has logged.
