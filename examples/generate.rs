@@ -27,7 +27,10 @@ fn main() -> Result<()> {
             }
         }
         ["month", events, order @ ..] => {
-            let settings = MonthSettings { events: events.parse()?, ..MonthSettings::default() };
+            let settings = MonthSettings {
+                events: events.parse()?,
+                ..MonthSettings::default()
+            };
             let month = Month::new(1, settings);
             match order {
                 ["sorted"] => write_all(&mut out, month.sorted())?,
