@@ -4,18 +4,11 @@
 use std::sync::Arc;
 
 use super::burn::{self, Pair};
+use super::observation::{
+    Observation, Place, observe, observe_baseline, window_of_length, window_of_name,
+};
 use super::{Amount, Change, Condition, Reason, Rule};
-use crate::engine::{View, WindowView};
-use crate::kpi::{Cell, Kpi, QUANTILES, Reading, Survival};
 use crate::time::millis_of;
-
-/// One key of a view.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) view: &'a View,
-    pub(super) breakdown: usize,
-    pub(super) key: usize,
-}
 
 /// The answer, with the figures it rests on.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,29 +54,11 @@ impl Side {
     }
 }
 
-/// What a window shows of the rule's KPI.
-#[derive(Clone, Copy, Debug, Default)]
-struct Observation {
-    value: Option<f64>,
-    samples: u64,
-    lower: Option<f64>,
-    upper: Option<f64>,
-    complete: bool,
-}
-
-impl Observation {
-    /// The value, where there are enough samples in a complete window to judge by.
-    fn judged(&self, min_samples: u64) -> Option<f64> {
-        self.value
-            .filter(|_| self.complete && self.samples >= min_samples)
-    }
-
-    /// The end of the interval that lies on the good side: past the threshold, all of it is.
-    fn good_end(&self, side: Side) -> Option<f64> {
-        match side {
-            Side::Below => self.upper,
-            Side::Above => self.lower,
-        }
+/// The end of the interval that lies on the good side: past the threshold, all of it is.
+fn good_end(side: Side, seen: &Observation) -> Option<f64> {
+    match side {
+        Side::Below => seen.upper,
+        Side::Above => seen.lower,
     }
 }
 
@@ -106,7 +81,7 @@ pub(super) fn judge(rule: &Rule, pairs: &[Pair], place: Place<'_>, firing: bool)
             judge_pairs(rule, thresholds, place)
         }
         Condition::NoData(silence) => {
-            let window = window_of_length(place.view, millis_of(*silence));
+            let window = window_of_length(rule, place.view, millis_of(*silence));
             let seen = observe(rule, place, window);
             let verdict = match (seen.complete, seen.samples) {
                 (_, 1..) => Verdict::Ended,
@@ -221,8 +196,8 @@ fn judge_pairs(
         figures: judge_absent(rule, &Arc::from(rule.window.as_str())).figures,
     };
     for (position, (pair, threshold)) in pairs.enumerate() {
-        let long_window = window_of_length(place.view, millis_of(pair.long));
-        let short_window = window_of_length(place.view, millis_of(pair.short));
+        let long_window = window_of_length(rule, place.view, millis_of(pair.long));
+        let short_window = window_of_length(rule, place.view, millis_of(pair.short));
         let long = observe(rule, place, long_window);
         let short = observe(rule, place, short_window);
         let long_burns = past(rule, side, threshold, &long, Reason::BurnRate);
@@ -258,7 +233,7 @@ fn past(rule: &Rule, side: Side, threshold: f64, seen: &Observation, reason: Rea
     };
     let compared = if rule.confident {
         // A mean of one sample has no interval: nothing to be confident of.
-        let Some(end) = seen.good_end(side) else {
+        let Some(end) = good_end(side, seen) else {
             return Verdict::Insufficient;
         };
         end
@@ -270,101 +245,6 @@ fn past(rule: &Rule, side: Side, threshold: f64, seen: &Observation, reason: Rea
     } else {
         Verdict::Ended
     }
-}
-
-fn observe(rule: &Rule, place: Place<'_>, window: Option<usize>) -> Observation {
-    let Some(index) = window else {
-        return Observation::default();
-    };
-    let reading = place
-        .view
-        .reading(rule.kpi, index, place.breakdown, place.key);
-    let complete = is_complete(rule.kpi, &place.view.windows[index]);
-    observation(rule, reading, complete)
-}
-
-/// What the longer window shows without the part that the short one covers.
-fn observe_baseline(rule: &Rule, place: Place<'_>, short: usize, long: usize) -> Observation {
-    let cells = &place.view.breakdowns[place.breakdown].keys[place.key].cells;
-    let (Some(short_cell), Some(long_cell)) = (cells.get(short), cells.get(long)) else {
-        return Observation::default();
-    };
-    let long_view = &place.view.windows[long];
-    let rest = difference(long_cell, short_cell);
-    let reading = rest.reading(rule.kpi, false, long_view.length_ms, &place.view.kpis);
-    observation(rule, reading, is_complete(rule.kpi, long_view))
-}
-
-/// The longer window's counts less the short one's. Bucket counts are not in a view, so there are
-/// no quantiles of it.
-fn difference(long: &Cell, short: &Cell) -> Cell {
-    let mut totals = long.totals.clone();
-    totals.add(&short.totals, -1);
-    let mut mature = long.mature;
-    mature.first -= short.mature.first;
-    mature.resolved -= short.mature.resolved;
-    let survival = match (&long.survival, &short.survival) {
-        (Some(all), Some(recent)) => Some(survival_difference(all, recent)),
-        (all, _) => all.clone(),
-    };
-    Cell {
-        totals,
-        mature,
-        survival,
-        quantiles: None,
-    }
-}
-
-fn survival_difference(all: &Survival, recent: &Survival) -> Survival {
-    let mut rest = all.clone();
-    rest.first -= recent.first;
-    rest.failed_at_once -= recent.failed_at_once;
-    for (step, count) in recent.at_risk.iter().enumerate() {
-        rest.at_risk[step] -= count;
-    }
-    for (step, count) in recent.repeats.iter().enumerate() {
-        rest.repeats[step] -= count;
-    }
-    rest
-}
-
-fn observation(rule: &Rule, reading: Option<Reading>, complete: bool) -> Observation {
-    let Some(reading) = reading else {
-        return Observation::default();
-    };
-    let value = match rule.quantile_permille {
-        Some(permille) => reading.quantiles.and_then(|quantiles| {
-            let index = QUANTILES.iter().position(|known| *known == permille)?;
-            Some(quantiles[index])
-        }),
-        None => reading.value,
-    };
-    Observation {
-        value,
-        samples: reading.samples,
-        lower: reading.lower,
-        upper: reading.upper,
-        complete,
-    }
-}
-
-/// KPIs told from contact chains need the horizon before the window too.
-fn is_complete(kpi: Kpi, window: &WindowView) -> bool {
-    if matches!(kpi, Kpi::Fcr | Kpi::FcrMature | Kpi::FcrCorrected) {
-        window.complete_for_fcr
-    } else {
-        window.complete
-    }
-}
-
-fn window_of_name(view: &View, name: &str) -> Option<usize> {
-    view.windows.iter().position(|window| &*window.name == name)
-}
-
-fn window_of_length(view: &View, length_ms: i64) -> Option<usize> {
-    view.windows
-        .iter()
-        .position(|window| window.length_ms == length_ms)
 }
 
 fn figures(

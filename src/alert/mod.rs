@@ -11,13 +11,16 @@ mod burn;
 mod condition;
 mod definition;
 mod instance;
+mod observation;
 mod transition;
 
 mod evaluator;
 mod saved;
 mod snapshot;
 mod track;
+mod windows;
 
+pub mod prometheus_rules;
 pub mod template;
 
 #[cfg(test)]

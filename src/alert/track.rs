@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::burn::{self, Pair, Urgency};
-use super::condition::{Place, judge, judge_absent};
+use super::condition::{judge, judge_absent};
 use super::definition::definition;
 use super::instance::{Instance, Now, Step};
+use super::observation::Place;
 use super::template::{self, Values};
 use super::{
     Condition, DEFAULT_SEVERITY, PAGE_SEVERITY, Phase, Reason, Rule, TICKET_SEVERITY, Transition,

@@ -133,7 +133,9 @@ impl Alerting {
     /// Writes the state, synced, before anything is sent: otherwise a page could lose its resolve.
     fn save(&self) {
         let saved = match self.evaluator.state().to_json() {
-            Ok(text) => checkpoint::write_atomically(&self.path, &text).map_err(|error| error.to_string()),
+            Ok(text) => {
+                checkpoint::write_atomically(&self.path, &text).map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = saved {
@@ -154,7 +156,10 @@ impl Alerting {
             })
             .collect();
         match serde_json::to_vec(&snapshot) {
-            Ok(json) => self.shared.set_alerts(Alerts { series, json: json.into() }),
+            Ok(json) => self.shared.set_alerts(Alerts {
+                series,
+                json: json.into(),
+            }),
             Err(error) => error!(%error, "alert states cannot be shown"),
         }
     }

@@ -63,7 +63,8 @@ impl Pipeline {
     ) {
         self.decoded.clear();
         self.decoder.decode(envelope, 0, &mut self.decoded);
-        self.engine.count_truncated(self.decoded.truncated_dimensions);
+        self.engine
+            .count_truncated(self.decoded.truncated_dimensions);
         for item in &self.decoded.items {
             let reject = match &item.verdict {
                 Verdict::Reject(reject) => {
@@ -72,7 +73,10 @@ impl Pipeline {
                 }
                 Verdict::Event(event) => {
                     before(&mut self.engine, event);
-                    let dimensions = ItemDimensions { decoded: &self.decoded, item };
+                    let dimensions = ItemDimensions {
+                        decoded: &self.decoded,
+                        item,
+                    };
                     match self.engine.accept(event, &dimensions, envelope.stored_at) {
                         Outcome::Rejected(reason) => Reject {
                             reason,
@@ -116,8 +120,12 @@ impl Pipeline {
 
 /// The bytes of the event as received.
 fn raw(envelope: &Envelope, item: &Item) -> Bytes {
-    let start = usize::try_from(item.raw.0).unwrap_or(0).min(envelope.payload.len());
-    let end = usize::try_from(item.raw.1).unwrap_or(0).clamp(start, envelope.payload.len());
+    let start = usize::try_from(item.raw.0)
+        .unwrap_or(0)
+        .min(envelope.payload.len());
+    let end = usize::try_from(item.raw.1)
+        .unwrap_or(0)
+        .clamp(start, envelope.payload.len());
     envelope.payload.slice(start..end)
 }
 

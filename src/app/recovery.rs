@@ -61,7 +61,9 @@ impl Rebuild {
         begin: Begin,
         needed_from: Timestamp,
     ) -> Result<(), RecoveryError> {
-        let Some(place) = &self.place else { return Ok(()) };
+        let Some(place) = &self.place else {
+            return Ok(());
+        };
         let found = &attached.identity;
         if place.stream != found.name || place.created_ns != found.created_ns {
             let was = format!("{}@{}", place.stream, place.created_ns);
@@ -77,7 +79,9 @@ impl Rebuild {
             return Ok(());
         }
         let why = match attached.first_stored_at {
-            Some(first) => format!("it takes messages from {from} on, the stream begins at {first}"),
+            Some(first) => {
+                format!("it takes messages from {from} on, the stream begins at {first}")
+            }
             None => format!("it takes messages from {from} on, the stream holds none"),
         };
         Err(RecoveryError::History { why })
@@ -150,7 +154,9 @@ pub(super) fn recover(
                 checkpoint = found.number,
                 "the configuration shapes state differently now; the state is rebuilt from the stream"
             );
-            rebuild = (!accept_reset).then_some(Rebuild { place: found.head.place });
+            rebuild = (!accept_reset).then_some(Rebuild {
+                place: found.head.place,
+            });
             break;
         }
         let Found { head, sections, .. } = found;
@@ -162,12 +168,22 @@ pub(super) fn recover(
                     entries = engine.stats().ledger_entries,
                     "state restored"
                 );
-                return Ok(Recovered { engine, place: head.place, next_number, rebuild: None });
+                return Ok(Recovered {
+                    engine,
+                    place: head.place,
+                    next_number,
+                    rebuild: None,
+                });
             }
             Err(cause) => put_aside(store, &path, &cause),
         }
     }
-    Ok(Recovered { engine: fresh(), place: None, next_number, rebuild })
+    Ok(Recovered {
+        engine: fresh(),
+        place: None,
+        next_number,
+        rebuild,
+    })
 }
 
 fn put_aside(store: &Store, path: &std::path::Path, cause: &dyn std::error::Error) {

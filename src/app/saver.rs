@@ -71,7 +71,12 @@ impl Saver {
         let thread = std::thread::Builder::new()
             .name("checkpoint".into())
             .spawn(move || write_all(&store, &receiver, &metrics, clock.as_ref()))?;
-        Ok(Self { sender: Some(sender), thread: Some(thread), next_number, state: State::Idle })
+        Ok(Self {
+            sender: Some(sender),
+            thread: Some(thread),
+            next_number,
+            state: State::Idle,
+        })
     }
 
     /// Whether a checkpoint is being captured.
@@ -99,7 +104,9 @@ impl Saver {
     /// Hands over a few sections; never waits.
     pub(super) fn step(&mut self, engine: &mut Engine) {
         for _ in 0..STEP {
-            let State::Capturing(kept) = &mut self.state else { return };
+            let State::Capturing(kept) = &mut self.state else {
+                return;
+            };
             let (message, is_last) = match kept.take() {
                 Some(message) => {
                     let is_last = matches!(message, Message::Commit);
@@ -110,13 +117,13 @@ impl Saver {
                     None => (Message::Commit, true),
                 },
             };
-            let kept = self.try_send(message);
-            if kept.is_none() && is_last {
+            let unsent = self.try_send(message);
+            if unsent.is_none() && is_last {
                 self.state = State::Idle;
                 return;
             }
-            let is_full = kept.is_some();
-            self.state = State::Capturing(kept);
+            let is_full = unsent.is_some();
+            self.state = State::Capturing(unsent);
             if is_full {
                 return;
             }
@@ -124,7 +131,7 @@ impl Saver {
     }
 
     /// Finishes what is under way, writes one last checkpoint, and waits for the thread.
-    pub(super) fn finish(mut self, engine: &mut Engine, head: Head) {
+    pub(super) fn finish(mut self, engine: &mut Engine, head: &Head) {
         while self.is_busy() {
             self.step_or_wait(engine);
         }

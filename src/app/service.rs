@@ -29,8 +29,8 @@ use crate::engine::{Engine, WaitingPolicy};
 use crate::http::{self, Exported, Shared};
 use crate::nats::{self, Link};
 use crate::sink::{self, Sinks, Timing};
-use crate::source::jetstream::{self, Options, Surroundings};
-use crate::source::{self, Begin, Mode, ResetReason, Resume, SourceEvent, Start};
+use crate::source::jetstream::{self, Options};
+use crate::source::{self, Begin, Mode, ResetReason, Resume, SourceEvent, Start, Surroundings};
 use crate::telemetry::{KnownLabels, SelfMetrics};
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -96,15 +96,29 @@ pub fn run(service: Service) -> Result<()> {
     result
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story: what starts, in order, and what stops"
+)]
 async fn serve(service: Service) -> Result<()> {
-    let Service { config, config_path, feed, accept_state_reset } = service;
+    let Service {
+        config,
+        config_path,
+        feed,
+        accept_state_reset,
+    } = service;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let directory = Directory::open(&config.checkpoint.dir)?;
     let registry = Registry::new();
     let metrics = self_metrics(&registry, &clock)?;
     let empty = Engine::new(Arc::new(config.engine.clone()), WaitingPolicy::Keep).empty_view();
-    let shared =
-        Shared::new(&config.http, registry, metrics.clone(), Arc::clone(&clock), Arc::new(empty));
+    let shared = Shared::new(
+        &config.http,
+        registry,
+        metrics.clone(),
+        Arc::clone(&clock),
+        Arc::new(empty),
+    );
     shared.set_exported(Exported {
         settings: config.export.clone(),
         extras: alerting::extras(&config.alert),
@@ -144,7 +158,10 @@ async fn serve(service: Service) -> Result<()> {
         .spawn(move || worker.run(events, orders_receiver, resume_sender, worker_stop))
         .context("cannot start the engine's thread")?;
 
-    let mut tasks = Tasks { feed: None, others: Vec::new() };
+    let mut tasks = Tasks {
+        feed: None,
+        others: Vec::new(),
+    };
     let (instance, feed_config) = (directory.instance().to_owned(), config.clone());
     let counting = count_for_metrics(&metrics, &link, &letter_counters, &receivers, stop.clone());
     tasks.others.push(tokio::spawn(counting));
@@ -184,8 +201,8 @@ async fn serve(service: Service) -> Result<()> {
         Ok(Ok(Err(_))) => error!("the engine's thread ended in a panic"),
         Ok(Err(_)) | Err(_) => error!("the engine did not stop in time"),
     }
-    if let Some(feed) = tasks.feed.take()
-        && tokio::time::timeout(STOP_GRACE, feed).await.is_err()
+    if let Some(source) = tasks.feed.take()
+        && tokio::time::timeout(STOP_GRACE, source).await.is_err()
     {
         warn!("the source did not stop in time");
     }
@@ -215,24 +232,23 @@ async fn start_server(
     mut stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>> {
     let address = config.http.listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; set http.listen to a free address"))?;
-    let address = listener.local_addr().context("cannot tell the address of the listener")?;
-    if !address.ip().is_loopback() && config.http.auth.is_none() {
-        warn!(%address, "everybody who reaches this address can read the KPIs; set http.auth");
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; set http.listen to a free address")
+    })?;
+    let bound = listener
+        .local_addr()
+        .context("cannot tell the address of the listener")?;
+    if !bound.ip().is_loopback() && config.http.auth.is_none() {
+        warn!(address = %bound, "everybody who reaches this address can read the KPIs; set http.auth");
     }
-    info!(%address, "serving /metrics, /api/v1/kpis, /livez and /readyz");
-    let (settings, shared) = (config.http.clone(), Arc::clone(shared));
+    info!(address = %bound, "serving /metrics, /api/v1/kpis, /livez and /readyz");
+    let server =
+        http::Server::new(Arc::clone(shared), &config.http).context("cannot set up http.tls")?;
     Ok(tokio::spawn(async move {
         let shutdown = async move { nats::stopped(&mut stop).await };
-        let stopped = http::serve(listener, shared, &settings, shutdown).await;
-        match stopped {
-            Ok(http::Stopped::Drained) => {}
-            Ok(http::Stopped::Cut(connections)) => {
-                warn!(connections, "connections were cut at the end");
-            }
-            Err(error) => error!(%error, "nothing is served; correct http.tls and start again"),
+        let stopped = server.serve(listener, shutdown).await;
+        if let http::Stopped::Cut(connections) = stopped {
+            warn!(connections, "connections were cut at the end");
         }
     }))
 }
@@ -310,8 +326,11 @@ impl Receivers {
         let timing = Timing::default();
         let sinks = Sinks::start(&config.sink, &timing, clock, &metrics.alert_notifications)?;
         let nats_counters = Arc::new(sink::nats::Counters::default());
-        let channel =
-            config.sink.nats_subject.as_deref().map(|prefix| sink::nats::channel(prefix, &nats_counters));
+        let channel = config
+            .sink
+            .nats_subject
+            .as_deref()
+            .map(|prefix| sink::nats::channel(prefix, &nats_counters));
         let (nats_sender, nats_worker) = channel.unzip();
         Ok(Self {
             sinks: Arc::new(sinks),
@@ -322,7 +341,10 @@ impl Receivers {
     }
 
     fn notifier(&self) -> Notifier {
-        Notifier { sinks: Arc::clone(&self.sinks), nats: self.nats_sender.clone() }
+        Notifier {
+            sinks: Arc::clone(&self.sinks),
+            nats: self.nats_sender.clone(),
+        }
     }
 
     fn nats_worker(&self) -> Option<sink::nats::Worker> {
@@ -365,7 +387,11 @@ impl Notify for Notifier {
         self.sinks.notify(transitions);
         let Some(nats) = &self.nats else { return };
         for transition in transitions {
-            let key: Vec<&str> = transition.key.iter().map(|(_, value)| value.as_str()).collect();
+            let key: Vec<&str> = transition
+                .key
+                .iter()
+                .map(|(_, value)| value.as_str())
+                .collect();
             let id = format!(
                 "{}/{}/{}/{}/{}",
                 transition.alert,
@@ -376,11 +402,21 @@ impl Notify for Notifier {
             );
             let mut body = serde_json::from_str(&transition.to_json_line()).unwrap_or_default();
             if let serde_json::Value::Object(members) = &mut body {
-                members.insert("active_since".into(), transition.active_since.to_string().into());
+                members.insert(
+                    "active_since".into(),
+                    transition.active_since.to_string().into(),
+                );
                 members.insert("labels".into(), serde_json::json!(transition.labels));
-                members.insert("annotations".into(), serde_json::json!(transition.annotations));
+                members.insert(
+                    "annotations".into(),
+                    serde_json::json!(transition.annotations),
+                );
             }
-            nats.send(sink::nats::Notification { alert: transition.alert.clone(), id, body });
+            nats.send(sink::nats::Notification {
+                alert: transition.alert.clone(),
+                id,
+                body,
+            });
         }
     }
 }
@@ -459,7 +495,7 @@ impl WorkerParts {
         let begin = match begin_of(config, now) {
             // What had been read since the first start would be missing.
             Begin::Latest if recovered.rebuild.is_some() => Begin::At(needed_from),
-            begin => begin,
+            begin @ (Begin::Latest | Begin::Earliest | Begin::At(_)) => begin,
         };
         let place = recovered.place.clone();
         let worker = self.worker(recovered, begin, now)?;
@@ -474,14 +510,14 @@ impl WorkerParts {
         Ok(())
     }
 
-    fn worker(
-        self,
-        recovered: Recovered,
-        begin: Begin,
-        now: Timestamp,
-    ) -> Result<Worker> {
+    fn worker(self, recovered: Recovered, begin: Begin, now: Timestamp) -> Result<Worker> {
         let config = &self.config;
-        let Recovered { mut engine, place, next_number, rebuild } = recovered;
+        let Recovered {
+            mut engine,
+            place,
+            next_number,
+            rebuild,
+        } = recovered;
         if place.is_none() {
             engine.advance(now);
             self.metrics.hide_counters(false);
@@ -490,8 +526,13 @@ impl WorkerParts {
             last_success: self.metrics.checkpoint_last_success.clone(),
             failures: self.metrics.checkpoint_failures.clone(),
         };
-        let saver = Saver::start(self.store, next_number, saver_metrics, Arc::clone(&self.clock))
-            .context("cannot start the checkpoint thread")?;
+        let saver = Saver::start(
+            self.store,
+            next_number,
+            saver_metrics,
+            Arc::clone(&self.clock),
+        )
+        .context("cannot start the checkpoint thread")?;
         let alerting = Alerting::new(
             &config.alert,
             config.engine.key_ttl,
@@ -567,7 +608,9 @@ impl NatsParts {
             others.spawn(worker.run(client.clone(), Arc::clone(&self.link), self.stop.clone()));
         }
         // The engine's thread has failed when it does not answer; it says why.
-        let Ok(resume) = resume.await else { return Ok(()) };
+        let Ok(resume) = resume.await else {
+            return Ok(());
+        };
         let surroundings = Surroundings {
             client,
             link: self.link,

@@ -344,7 +344,7 @@ fn state_is_rebuilt_only_from_a_stream_that_holds_what_it_takes() {
         last_sequence: 90,
         position: None,
     };
-    let check = |attached: &Attached, begin| rebuild.check(attached, begin, needed_from);
+    let check = |found: &Attached, begin| rebuild.check(found, begin, needed_from);
     assert!(
         check(&attached(17, 1, Some(5000)), Begin::Earliest).is_ok(),
         "all there ever was"
@@ -355,12 +355,12 @@ fn state_is_rebuilt_only_from_a_stream_that_holds_what_it_takes() {
     );
     let later = attached(17, 5, Some(1001));
     assert!(check(&later, Begin::At(Timestamp::from_millis(1001))).is_ok());
-    for (attached, words) in [
+    for (other, words) in [
         (later, "the stream begins at"),
         (attached(17, 91, None), "holds none"),
         (attached(18, 1, Some(0)), "this is CX@18"),
     ] {
-        let refused = check(&attached, Begin::Earliest).unwrap_err();
+        let refused = check(&other, Begin::Earliest).unwrap_err();
         assert!(matches!(refused, RecoveryError::History { .. }));
         assert!(refused.to_string().contains(words), "{refused}");
     }

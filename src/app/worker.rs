@@ -142,12 +142,16 @@ impl Worker {
             }
             SourceEvent::Reset(reason) => {
                 self.shared.set_attached(false);
-                info!(reason = reason.name(), "delivery begins again behind the last message");
+                info!(
+                    reason = reason.name(),
+                    "delivery begins again behind the last message"
+                );
             }
             SourceEvent::Gap(gap) => self.note_gap(gap),
             SourceEvent::Changed(change) => self.note_change(&change),
         }
-        self.metrics.set_progress(self.progress.last_stored_at, self.progress.pending);
+        self.metrics
+            .set_progress(self.progress.last_stored_at, self.progress.pending);
         Ok(())
     }
 
@@ -192,7 +196,13 @@ impl Worker {
 
     fn process(&mut self, envelopes: &[source::Envelope]) {
         let now = self.clock.now();
-        let Self { pipeline, dead_letters, metrics, progress, .. } = self;
+        let Self {
+            pipeline,
+            dead_letters,
+            metrics,
+            progress,
+            ..
+        } = self;
         let mut letters: Vec<RejectedEvent> = Vec::new();
         let delay = metrics.event_delay.local();
         for envelope in envelopes {
@@ -210,7 +220,9 @@ impl Worker {
             );
         }
         delay.flush();
-        let Some(publisher) = dead_letters else { return };
+        let Some(publisher) = dead_letters else {
+            return;
+        };
         let stream = progress.stream.get_or_insert_with(|| Arc::from("unknown"));
         for rejected in letters {
             publisher.submit(DeadLetter {
@@ -254,13 +266,17 @@ impl Worker {
 
     /// Says from where on history is whole after messages were lost.
     fn fill_lack(&mut self, attached: &Attached) {
-        let Some(lack) = self.progress.lacks_history.take() else { return };
+        let Some(lack) = self.progress.lacks_history.take() else {
+            return;
+        };
         let created = Timestamp::from_millis(attached.identity.created_ns / 1_000_000);
         let from = match lack {
             Lack::UpToCreation if attached.first_sequence <= 1 => Some(created),
             Lack::UpToCreation | Lack::UpToFirstStored => attached.first_stored_at,
         };
-        self.pipeline.engine.history_begins(from.unwrap_or(self.clock.now()));
+        self.pipeline
+            .engine
+            .history_begins(from.unwrap_or(self.clock.now()));
     }
 
     /// Says from where on history is whole, when the source left older messages out.
@@ -292,7 +308,10 @@ impl Worker {
         self.metrics.hide_counters(false);
         self.shared.set_caught_up();
         let stats = self.pipeline.engine.stats();
-        info!(events = stats.received.iter().sum::<u64>(), "caught up with the stream");
+        info!(
+            events = stats.received.iter().sum::<u64>(),
+            "caught up with the stream"
+        );
     }
 
     /// Lets T pass to `now`, stopping at every alert instant on the way.
@@ -326,7 +345,10 @@ impl Worker {
             self.refresh(now);
         }
         let checkpoint_ms = self.checkpoint_ms;
-        let next = *self.progress.next_checkpoint.get_or_insert(now.plus_millis(checkpoint_ms));
+        let next = *self
+            .progress
+            .next_checkpoint
+            .get_or_insert(now.plus_millis(checkpoint_ms));
         if next <= now && self.rebuild.is_none() {
             self.progress.next_checkpoint = Some(now.plus_millis(checkpoint_ms));
             let head = self.head();
@@ -338,7 +360,8 @@ impl Worker {
         self.progress.next_refresh =
             Some(now.floor_to(self.refresh_ms).plus_millis(self.refresh_ms));
         let view = self.pipeline.engine.view(self.pipeline.engine.now());
-        self.metrics.set_progress(self.progress.last_stored_at, self.progress.pending);
+        self.metrics
+            .set_progress(self.progress.last_stored_at, self.progress.pending);
         self.copy_counters();
         self.shared.publish(Arc::new(view));
     }
@@ -350,7 +373,10 @@ impl Worker {
         let lost = self.counters.gap_messages() + self.counters.dropped_messages();
         gap.inc_by(behind(lost, gap.get()));
         for reason in source::ResetReason::ALL {
-            let shown = self.metrics.consumer_resets.with_label_values(&[reason.name()]);
+            let shown = self
+                .metrics
+                .consumer_resets
+                .with_label_values(&[reason.name()]);
             shown.inc_by(behind(self.counters.resets(reason), shown.get()));
         }
     }
@@ -361,7 +387,10 @@ impl Worker {
             (Some(identity), Some(position)) => Some(place_of(identity, position)),
             _ => None,
         };
-        Head { fingerprint: self.fingerprint, place }
+        Head {
+            fingerprint: self.fingerprint,
+            place,
+        }
     }
 
     fn obey(&mut self, order: Order) {
@@ -389,7 +418,7 @@ impl Worker {
             return;
         }
         let head = self.head();
-        self.saver.finish(&mut self.pipeline.engine, head);
+        self.saver.finish(&mut self.pipeline.engine, &head);
     }
 }
 
@@ -408,7 +437,10 @@ pub(super) fn resume_of(place: Option<&Place>, begin: Begin) -> Resume {
     match place {
         None => Resume::Fresh(begin),
         Some(place) => Resume::After {
-            identity: StreamIdentity { name: place.stream.clone(), created_ns: place.created_ns },
+            identity: StreamIdentity {
+                name: place.stream.clone(),
+                created_ns: place.created_ns,
+            },
             position: Position {
                 sequence: place.sequence,
                 stored_at: place.stored_at,

@@ -52,9 +52,12 @@ impl Directory {
     /// # Errors
     /// When it cannot be made, read or written, or another process has it.
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| DirectoryError::Io { path, source }
+        let failed = |at: &Path| {
+            let place = at.to_owned();
+            move |source| DirectoryError::Io {
+                path: place,
+                source,
+            }
         };
         fs::DirBuilder::new()
             .recursive(true)
@@ -91,10 +94,9 @@ impl Directory {
         let bytes = key
             .try_into()
             .map_err(|_| DirectoryError::Damaged { path: key_path })?;
-        let key = HashKey::from_bytes(bytes);
         Ok(Self {
             path: path.to_owned(),
-            key,
+            key: HashKey::from_bytes(bytes),
             instance,
             _lock: lock,
         })
@@ -243,7 +245,7 @@ mod tests {
         drop(first);
         let second = Directory::open(&path).unwrap();
         assert_eq!((second.key(), second.instance()), (key, instance.as_str()));
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mode = |at: &Path| fs::metadata(at).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o700);
         assert_eq!(mode(&path.join("key")), 0o600);
     }

@@ -21,7 +21,6 @@ pub enum Fault {
 /// # Errors
 /// When the point is armed to fail.
 #[cfg(not(feature = "fault-points"))]
-#[expect(clippy::unnecessary_wraps, reason = "the signature of the armed one")]
 #[inline]
 pub fn pass(_name: &str) -> io::Result<Option<Fault>> {
     Ok(None)
@@ -41,10 +40,10 @@ pub fn pass(name: &str) -> io::Result<Option<Fault>> {
     let armed = ARMED.get_or_init(|| {
         let text = std::env::var("CXPULSE_FAULT").ok()?;
         let mut parts = text.split(':');
-        let name = parts.next()?.to_owned();
+        let point = parts.next()?.to_owned();
         let action = parts.next()?.to_owned();
         let skip = parts.next().and_then(|skip| skip.parse().ok()).unwrap_or(0);
-        Some((name, action, skip))
+        Some((point, action, skip))
     });
     let Some((point, action, skip)) = armed else {
         return Ok(None);

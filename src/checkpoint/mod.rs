@@ -12,8 +12,8 @@ mod format;
 mod settings;
 mod store;
 
-pub use directory::{Directory, DirectoryError};
 pub(crate) use directory::write_atomically;
+pub use directory::{Directory, DirectoryError};
 pub use format::{FORMAT_VERSION, FormatError, Head, Place};
 pub use settings::Settings;
 pub use store::{Found, Store, StoreError, Writing};

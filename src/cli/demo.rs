@@ -18,7 +18,9 @@ use crate::config::Config;
 use crate::kpi::Kpi;
 use crate::nats;
 use crate::simulate::{Center, Incident, Pace, Settings, SimulatedEvent};
-use crate::source::{Attached, Batch, Envelope, Idle, MAX_BATCH, Position, SourceEvent, StreamIdentity};
+use crate::source::{
+    Attached, Batch, Envelope, Idle, MAX_BATCH, Position, SourceEvent, StreamIdentity,
+};
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::window::WindowSpec;
 
@@ -71,11 +73,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         Feed::Nats
     } else {
         config.sink.nats_subject = None;
-        Feed::Task(Box::new(move |events, stop| Box::pin(feed(center, incident, events, stop))))
+        Feed::Task(Box::new(move |events, stop| {
+            Box::pin(feed(center, incident, events, stop))
+        }))
     };
     explain(arguments)?;
-    let result =
-        app::run(Service { config, config_path: None, feed, accept_state_reset: false });
+    let result = app::run(Service {
+        config,
+        config_path: None,
+        feed,
+        accept_state_reset: false,
+    });
     let removed = std::fs::remove_dir_all(&directory);
     result?;
     removed.with_context(|| format!("cannot remove {}", directory.display()))?;
@@ -86,7 +94,11 @@ fn center(seed: u64, now: Timestamp) -> Center {
     let settings = Settings::starting_at(now.plus_millis(-HISTORY_MS));
     Center::new(
         seed,
-        Settings { pace: Pace::Daily { contacts: CONTACTS }, ..settings }.busy_at(now),
+        Settings {
+            pace: Pace::Daily { contacts: CONTACTS },
+            ..settings
+        }
+        .busy_at(now),
     )
 }
 
@@ -94,7 +106,10 @@ fn center(seed: u64, now: Timestamp) -> Center {
 fn demo_config(directory: PathBuf) -> Config {
     let mut config = Config::default();
     config.checkpoint.dir = directory;
-    config.engine.windows.insert(0, WindowSpec::new("1m", Duration::from_mins(1)));
+    config
+        .engine
+        .windows
+        .insert(0, WindowSpec::new("1m", Duration::from_mins(1)));
     config.alert.interval = Duration::from_secs(5);
     config.alert.rules.push(Rule {
         name: "SupportHandleTimeHigh".into(),
@@ -103,10 +118,10 @@ fn demo_config(directory: PathBuf) -> Config {
         window: "1m".into(),
         breakdown: vec!["queue".into()],
         only: [("queue".to_owned(), vec![QUEUE.to_owned()])].into(),
-        condition: Condition::Above(420.0),
+        condition: Condition::Above(520.0),
         hold: Duration::from_secs(10),
         keep_firing: Duration::ZERO,
-        clear: Some(400.0),
+        clear: Some(480.0),
         min_samples: 10,
         confident: false,
         insufficient_for: Duration::from_mins(1),
@@ -159,7 +174,12 @@ async fn feed(
         created_ns: start.as_millis().saturating_mul(1_000_000),
     };
     let mut batches = Batches { sequence: 0 };
-    let attached = Attached { identity, pending: 1, first_sequence: 1, ..attached_nothing() };
+    let attached = Attached {
+        identity,
+        pending: 1,
+        first_sequence: 1,
+        ..attached_nothing()
+    };
     if events.send(SourceEvent::Attached(attached)).await.is_err() {
         return Ok(());
     }
@@ -189,7 +209,10 @@ async fn feed(
             () = nats::stopped(&mut stop) => return Ok(()),
             _ = ticks.tick() => {}
         }
-        if !batches.send(center.events_until(clock.now()), 0, &events).await {
+        if !batches
+            .send(center.events_until(clock.now()), 0, &events)
+            .await
+        {
             return Ok(());
         }
     }
@@ -240,7 +263,11 @@ impl Batches {
         }
         if envelopes.is_empty() {
             let position = self.position(None);
-            return pending > 0 || events.send(SourceEvent::Idle(Idle { position })).await.is_ok();
+            return pending > 0
+                || events
+                    .send(SourceEvent::Idle(Idle { position }))
+                    .await
+                    .is_ok();
         }
         self.flush(&mut envelopes, pending, events).await
     }
@@ -253,7 +280,14 @@ impl Batches {
     ) -> bool {
         let envelopes = std::mem::take(envelopes);
         let position = self.position(envelopes.last());
-        events.send(SourceEvent::Batch(Batch { envelopes, pending, position })).await.is_ok()
+        events
+            .send(SourceEvent::Batch(Batch {
+                envelopes,
+                pending,
+                position,
+            }))
+            .await
+            .is_ok()
     }
 
     fn position(&self, last: Option<&Envelope>) -> Position {
@@ -270,7 +304,9 @@ fn progress_bar() -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(1000);
-    match ProgressStyle::with_template("making up 8 days of history [{wide_bar}] {percent} % ({eta} left)") {
+    match ProgressStyle::with_template(
+        "making up 8 days of history [{wide_bar}] {percent} % ({eta} left)",
+    ) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

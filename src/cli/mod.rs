@@ -10,6 +10,7 @@
 pub mod config_show;
 mod demo;
 mod replay;
+mod rules;
 mod run;
 mod simulate;
 pub mod validate;
@@ -70,6 +71,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// KPIs of recorded events.
     Replay(replay::Arguments),
+    /// The alerts as a Prometheus rule file.
+    Rules(rules::Arguments),
     /// Check configurations, offline.
     Validate {
         /// The files; none checks the built-in defaults.
@@ -106,7 +109,11 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let shown = error.print().is_ok();
-            return ExitCode::from(if error.use_stderr() || !shown { USAGE } else { 0 });
+            return ExitCode::from(if error.use_stderr() || !shown {
+                USAGE
+            } else {
+                0
+            });
         }
     };
     match dispatch(cli) {
@@ -141,7 +148,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause
             .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+            .is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }
 
@@ -161,19 +168,29 @@ fn dispatch(cli: Cli) -> Result<u8> {
         }
         Command::Run(arguments) => {
             drop(stdout);
-            let Some(config) = load(&arguments.config)? else { return Ok(INVALID) };
+            let Some(config) = load(&arguments.config)? else {
+                return Ok(INVALID);
+            };
             start_logging(&cli.logging, &config)?;
             run::run(&arguments, config)
         }
         Command::Replay(arguments) => {
-            let Some(config) = load(&arguments.config)? else { return Ok(INVALID) };
+            let Some(config) = load(&arguments.config)? else {
+                return Ok(INVALID);
+            };
             start_logging(&cli.logging, &config)?;
             replay::run(&arguments, config, &mut stdout)
         }
-        Command::Validate { files } => validate::run(&files, environment(), &mut stdout),
-        Command::Config { command: ConfigCommand::Show(file) } => {
-            config_show::run(file.config.as_deref(), environment(), &mut stdout)
+        Command::Rules(arguments) => {
+            let Some(config) = load(&arguments.config)? else {
+                return Ok(INVALID);
+            };
+            rules::run(&arguments, &config, &mut stdout)
         }
+        Command::Validate { files } => validate::run(&files, environment(), &mut stdout),
+        Command::Config {
+            command: ConfigCommand::Show(file),
+        } => config_show::run(file.config.as_deref(), environment(), &mut stdout),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cxpulse", &mut stdout);
             Ok(0)

@@ -82,8 +82,12 @@ pub(super) fn run(arguments: &Arguments, config: Config, out: &mut impl Write) -
     let mut sequence = 1;
     let mut done = 0;
     for path in &arguments.files {
-        let mut capture =
-            Capture::open(path, replay.config.decode.max_message_bytes, sequence, stored_at)?;
+        let mut capture = Capture::open(
+            path,
+            replay.config.decode.max_message_bytes,
+            sequence,
+            stored_at,
+        )?;
         while let Some(envelope) = capture.next_message()? {
             replay.process(&envelope, out)?;
             if capture.next_sequence() % PROGRESS_EVERY == 0 {
@@ -104,14 +108,29 @@ fn adapted(mut config: Config, arguments: &Arguments) -> Result<Config, String> 
         windows.push(window_of(text, &config.engine.windows)?);
     }
     for window in &windows {
-        if windows.iter().filter(|other| other.length == window.length).count() > 1 {
+        if windows
+            .iter()
+            .filter(|other| other.length == window.length)
+            .count()
+            > 1
+        {
             return Err(format!("--window {} is given twice", window.name));
         }
     }
     if arguments.alerts {
-        windows.extend(config.engine.windows.iter().filter(|window| window.for_alert_only).cloned());
+        windows.extend(
+            config
+                .engine
+                .windows
+                .iter()
+                .filter(|window| window.for_alert_only)
+                .cloned(),
+        );
     } else {
-        config.engine.windows.retain(|window| !window.for_alert_only);
+        config
+            .engine
+            .windows
+            .retain(|window| !window.for_alert_only);
     }
     if !arguments.window.is_empty() {
         config.engine.windows = windows;
@@ -134,14 +153,23 @@ fn adapted(mut config: Config, arguments: &Arguments) -> Result<Config, String> 
 fn window_of(text: &str, configured: &[WindowSpec]) -> Result<WindowSpec, String> {
     let length = parse_duration(text).map_err(|problem| format!("--window {text}: {problem}"))?;
     if let Some(known) = configured.iter().find(|window| window.length == length) {
-        return Ok(WindowSpec { name: text.to_owned(), for_alert_only: false, ..known.clone() });
+        return Ok(WindowSpec {
+            name: text.to_owned(),
+            for_alert_only: false,
+            ..known.clone()
+        });
     }
     let longest = Duration::from_hours(30 * 24);
     if length.is_zero() || length > longest {
-        return Err(format!("--window {text}: must be above 0 and at most {}", format_duration(longest)));
+        return Err(format!(
+            "--window {text}: must be above 0 and at most {}",
+            format_duration(longest)
+        ));
     }
     if length.as_millis() % 60 != 0 {
-        return Err(format!("--window {text}: must be whole milliseconds in each of 60 panes"));
+        return Err(format!(
+            "--window {text}: must be whole milliseconds in each of 60 panes"
+        ));
     }
     Ok(WindowSpec::new(text, length))
 }
@@ -181,7 +209,10 @@ fn progress_bar(files: &[PathBuf]) -> ProgressBar {
             ProgressBar::new(total),
             "{elapsed_precise} [{wide_bar}] {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)",
         ),
-        None => (ProgressBar::new_spinner(), "{elapsed_precise} {spinner} {bytes} ({bytes_per_sec})"),
+        None => (
+            ProgressBar::new_spinner(),
+            "{elapsed_precise} {spinner} {bytes} ({bytes_per_sec})",
+        ),
     };
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
@@ -203,8 +234,17 @@ impl Replay {
         let mut engine = Engine::new(Arc::new(config.engine.clone()), WaitingPolicy::CountOnly);
         engine.advance(arguments.at.unwrap_or(Timestamp::MAX));
         let pipeline = Pipeline::new(Arc::new(config.decode.clone()), HashKey::random(), engine);
-        let alerts = arguments.alerts.then(|| BackTest::new(&config, arguments.at)).transpose()?;
-        Ok(Self { config, pipeline, at: arguments.at, format: arguments.format, alerts })
+        let alerts = arguments
+            .alerts
+            .then(|| BackTest::new(&config, arguments.at))
+            .transpose()?;
+        Ok(Self {
+            config,
+            pipeline,
+            at: arguments.at,
+            format: arguments.format,
+            alerts,
+        })
     }
 
     fn process(&mut self, envelope: &crate::source::Envelope, out: &mut impl Write) -> Result<()> {
@@ -223,7 +263,10 @@ impl Replay {
 
     fn finish(mut self, out: &mut impl Write) -> Result<u8> {
         let engine = &mut self.pipeline.engine;
-        let instant = self.at.or(engine.replay_instant()).filter(|_| engine.stream_time().is_some());
+        let instant = self
+            .at
+            .or(engine.replay_instant())
+            .filter(|_| engine.stream_time().is_some());
         if let (Some(back_test), Some(instant)) = (&mut self.alerts, instant) {
             back_test.evaluate_until(engine, instant.plus_millis(1));
             back_test.write(out)?;
@@ -281,7 +324,11 @@ impl BackTest {
             return;
         }
         if self.next.is_none() {
-            self.next = Some(event_time.floor_to(self.interval_ms).plus_millis(self.interval_ms));
+            self.next = Some(
+                event_time
+                    .floor_to(self.interval_ms)
+                    .plus_millis(self.interval_ms),
+            );
         }
         // The instant T itself is not before T: an event at T is not in the view at T.
         self.evaluate_until(engine, event_time.plus_millis(1));
@@ -290,7 +337,8 @@ impl BackTest {
     fn evaluate_until(&mut self, engine: &mut Engine, end: Timestamp) {
         while let Some(next) = self.next.filter(|next| *next < end && *next <= self.until) {
             let view = engine.view(next);
-            self.transitions.extend(self.evaluator.evaluate(&view, next, false));
+            self.transitions
+                .extend(self.evaluator.evaluate(&view, next, false));
             self.next = Some(next.plus_millis(self.interval_ms));
         }
     }

@@ -1,7 +1,5 @@
 //! `cxpulse run`: the service.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use clap::Args;
 
@@ -23,7 +21,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, config: Config) -> Result<u8> {
     app::run(Service {
         config,
-        config_path: arguments.config.config.clone().map(PathBuf::from),
+        config_path: arguments.config.config.clone(),
         feed: Feed::Nats,
         accept_state_reset: arguments.accept_state_reset,
     })?;

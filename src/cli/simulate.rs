@@ -38,13 +38,20 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     let now = SystemClock.now();
     let settings = Settings {
-        pace: Pace::Steady { events_per_second: arguments.rate },
+        pace: Pace::Steady {
+            events_per_second: arguments.rate,
+        },
         ..Settings::starting_at(now)
     };
     let center = Center::new(arguments.seed, settings.busy_at(now));
-    let nats = nats::Settings { url: arguments.nats.clone(), ..Config::default().nats };
+    let nats = nats::Settings {
+        url: arguments.nats.clone(),
+        ..Config::default().nats
+    };
     let publisher = Publisher::new(nats, center);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let (stop_sender, stop) = watch::channel(false);
     let limit = arguments.seconds.map(Duration::from_secs);
     runtime.block_on(async {
@@ -81,7 +88,9 @@ impl Publisher {
 
     /// Publishes from a thread of its own until the process ends.
     pub(super) fn start(self, from: Timestamp) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         std::thread::Builder::new()
             .name("simulate".into())
             .spawn(move || {
@@ -121,7 +130,9 @@ impl Publisher {
             for event in events {
                 let mut headers = HeaderMap::new();
                 headers.insert("Nats-Msg-Id", event.message_id.as_str());
-                client.publish_with_headers(event.subject, headers, event.payload.into()).await?;
+                client
+                    .publish_with_headers(event.subject, headers, event.payload.into())
+                    .await?;
                 published += 1;
             }
             client.flush().await?;

@@ -19,7 +19,7 @@ impl Block {
     /// How many bytes come before the first that ends a plain run of a JSON string (quote,
     /// backslash, control character); `None` when all eight are plain.
     #[inline]
-    pub(super) fn plain_bytes(self) -> Option<u32> {
+    pub(super) fn plain_bytes(self) -> Option<usize> {
         let Self(word) = self;
         // With bit 1 flipped the quote is 0x20 and the space 0x22, so that quote and control
         // characters are those below 0x21. The subtraction sets the high bit of a byte that is too
@@ -27,7 +27,10 @@ impl Block {
         let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
         let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
         let marks = (low | backslash) & !word & HIGHS;
-        (marks != 0).then(|| marks.trailing_zeros() / 8)
+        if marks == 0 {
+            return None;
+        }
+        usize::try_from(marks.trailing_zeros() / 8).ok()
     }
 }
 
@@ -51,7 +54,6 @@ mod tests {
                     bytes[at] = first;
                     bytes[(at + 1) % Block::SIZE] = second;
                     let found = Block::new(bytes).plain_bytes();
-                    let found = found.map(|count| usize::try_from(count).unwrap());
                     assert_eq!(found, expected(&bytes), "{bytes:?}");
                 }
             }

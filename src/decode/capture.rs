@@ -1,10 +1,10 @@
 //! One pass over the JSON text of an object: the whole text is checked, and the values that matter
 //! are noted as tokens.
 
-use super::json::{
-    MAX_DEPTH, Scanner, Stop, SyntaxError, SyntaxErrorKind, Token, TokenKind, unescape,
-};
-use super::plan::{Member, Names};
+use super::escape::unescape;
+use super::json::{MAX_DEPTH, Scanner, Stop, SyntaxError, SyntaxErrorKind};
+use super::names::{Member, Names};
+use super::token::{Token, TokenKind};
 
 /// What a pass found, and memory that lasts from pass to pass.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Capture {
 impl Capture {
     pub(super) fn new(names: &Names) -> Self {
         Self {
-            tokens: vec![Token::default(); names.places()],
+            tokens: vec![Token::ABSENT; names.places()],
             successors: vec![usize::MAX; names.len() + names.objects()],
             name: String::new(),
         }
@@ -39,7 +39,7 @@ impl Capture {
     ///
     /// When the text up to the end of the object is not JSON.
     pub(super) fn object(&mut self, names: &Names, text: &[u8]) -> Result<usize, SyntaxError> {
-        self.tokens.fill(Token::default());
+        self.tokens.fill(Token::ABSENT);
         let mut scanner = Scanner::new(text);
         let outcome = self.members(names, &mut scanner, 0, 1);
         match outcome {
@@ -60,13 +60,19 @@ impl Capture {
         if depth > MAX_DEPTH {
             return scanner.stop(SyntaxErrorKind::Depth);
         }
-        scanner.expect(b'{')?;
-        if scanner.next_visible()? == b'}' {
-            scanner.advance(1);
-            return Ok(());
+        if scanner.next_visible()? != b'{' {
+            return scanner.unexpected();
         }
         let mut previous = names.len() + object;
-        let mut found = self.member_by_name(names, scanner, object, &mut previous)?;
+        let mut found = self.guess(names, scanner, &mut previous);
+        if found.is_none() {
+            scanner.advance(1);
+            if scanner.next_visible()? == b'}' {
+                scanner.advance(1);
+                return Ok(());
+            }
+            found = self.member_by_name(names, scanner, object, &mut previous)?;
+        }
         loop {
             let token = match found.and_then(|member| Some((member, member.object?))) {
                 None => scanner.value(depth)?,
@@ -75,26 +81,27 @@ impl Capture {
             if let Some(place) = found.and_then(|member| member.place)
                 && let Some(slot) = self.tokens.get_mut(place)
             {
-                *slot = token;
+                *slot = token.or_absent();
             }
-            found = self.guess(names, scanner, &mut previous);
-            if found.is_some() {
-                continue;
-            }
-            match scanner.next_visible()? {
-                b',' => scanner.advance(1),
-                b'}' => {
-                    scanner.advance(1);
-                    return Ok(());
+            let next = scanner.next_visible()?;
+            if next == b',' {
+                found = self.guess(names, scanner, &mut previous);
+                if found.is_some() {
+                    continue;
                 }
-                _ => return scanner.unexpected(),
+                scanner.advance(1);
+            } else if next == b'}' {
+                scanner.advance(1);
+                return Ok(());
+            } else {
+                return scanner.unexpected();
             }
             found = self.member_by_name(names, scanner, object, &mut previous)?;
         }
     }
 
-    /// Consumes comma, name and colon of the next member if it is the one that came after
-    /// `previous` last time, written without white space.
+    /// Consumes the brace or comma here, name and colon of the next member if that is the one that
+    /// came after `previous` last time, written without white space.
     #[inline]
     fn guess<'n>(
         &self,
@@ -104,8 +111,8 @@ impl Capture {
     ) -> Option<&'n Member> {
         let guess = *self.successors.get(*previous)?;
         let member = names.member(guess)?;
-        let length = member.prefix_of(scanner.rest())?;
-        scanner.advance(length);
+        let length = member.follows(scanner.rest())?;
+        scanner.advance(1 + length);
         *previous = guess;
         Some(member)
     }
@@ -120,7 +127,7 @@ impl Capture {
     ) -> Result<Option<&'n Member>, Stop> {
         let token = scanner.string()?;
         let name = scanner.slice(token);
-        let found = if token.kind == TokenKind::Escaped {
+        let found = if token.kind() == TokenKind::Escaped {
             self.name.clear();
             unescape(&String::from_utf8_lossy(name), &mut self.name);
             names.find(object, self.name.as_bytes())
@@ -150,7 +157,7 @@ impl Capture {
     ) -> Result<Token, Stop> {
         for &place in &member.below {
             if let Some(slot) = self.tokens.get_mut(place) {
-                *slot = Token::default();
+                *slot = Token::ABSENT;
             }
         }
         if scanner.next_visible()? != b'{' {

@@ -6,10 +6,10 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::fault::{Fault, Problem, invalid_json};
-use super::json::{TokenKind, offset};
-use super::pass::{Frame, Inside, Pass};
+use super::pass::{Frame, Inside, Pass, raw_range};
 use super::plan::CloudEventFields;
 use super::reader::{Reader, fault};
+use super::token::TokenKind;
 use crate::event::Reject;
 
 /// Reads base64 with and without padding.
@@ -48,7 +48,7 @@ impl Pass<'_> {
                 Ok(Data::Scalar) | Err(_) => &[],
             },
             inside: Some(Inside {
-                raw: (offset(range.0), offset(range.1)),
+                raw: raw_range(range),
                 first_index: self.next_index,
             }),
             cloud_event_id: id_check.map(|check| check.map(|()| id.as_str())),
@@ -88,7 +88,7 @@ fn copy_id(
             id.push_str(text);
             Some(Ok(()))
         }
-        Err(fault) => Some(Err(fault.problem)),
+        Err(fault) => Some(Err(fault.problem())),
     }
 }
 
@@ -99,7 +99,7 @@ fn find_data<'t, 'p>(
     decoded: &mut Vec<u8>,
 ) -> Result<Data<'t>, Fault<'p>> {
     let data = reader.token(&fields.data);
-    if let TokenKind::Object | TokenKind::Array = data.kind {
+    if let TokenKind::Object | TokenKind::Array = data.kind() {
         return Ok(Data::Plain(data.of(reader.text()).as_bytes()));
     }
     if data.is_present() {

@@ -8,12 +8,18 @@ use crate::event::{Kind, Reason, Reject};
 /// Longest detail, bytes: it becomes a header of the dead letter.
 const MAX_DETAIL_BYTES: usize = 256;
 
-/// A field and what is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault<'p> {
+/// A field and what is wrong with it. In a box, so that results of the many checks that pass stay
+/// small.
+#[derive(Debug)]
+pub(super) struct Fault<'p>(Box<Detail<'p>>);
+
+#[derive(Debug)]
+struct Detail<'p> {
     /// The field as people know it.
-    pub(super) field: &'p str,
-    pub(super) problem: Problem,
+    field: &'p str,
+    problem: Problem,
+    /// The scale that a score is off, in thousandths.
+    scale_milli: Option<(i32, i32)>,
 }
 
 /// What is wrong with a field.
@@ -45,8 +51,8 @@ pub(super) enum Problem {
     DurationTooLong,
     #[error("must be a number or a numeric string")]
     NotScore,
-    #[error("outside the scale {} to {}", Milli(*.0), Milli(*.1))]
-    OffScale(i32, i32),
+    #[error("outside the scale")]
+    OffScale,
     #[error("must be a whole number")]
     NotWhole,
     #[error("must be true or false")]
@@ -59,11 +65,35 @@ pub(super) enum Problem {
     NotBase64,
 }
 
-impl Fault<'_> {
+impl<'p> Fault<'p> {
+    #[cold]
+    pub(super) fn new(field: &'p str, problem: Problem) -> Self {
+        Self(Box::new(Detail {
+            field,
+            problem,
+            scale_milli: None,
+        }))
+    }
+
+    /// A score that is not on its scale (in thousandths).
+    #[cold]
+    pub(super) fn off_scale(field: &'p str, scale_milli: (i32, i32)) -> Self {
+        Self(Box::new(Detail {
+            field,
+            problem: Problem::OffScale,
+            scale_milli: Some(scale_milli),
+        }))
+    }
+
+    pub(super) fn problem(&self) -> Problem {
+        self.0.problem
+    }
+
     /// The reject for an event of this kind.
     #[cold]
     pub(super) fn reject(self, kind: Kind) -> Reject {
-        let reason = match self.problem {
+        let Self(detail) = self;
+        let reason = match detail.problem {
             Problem::Missing => Reason::MissingField,
             Problem::NotId
             | Problem::IdTooLong
@@ -77,17 +107,21 @@ impl Fault<'_> {
             | Problem::Negative
             | Problem::DurationTooLong
             | Problem::NotScore
-            | Problem::OffScale(..)
+            | Problem::OffScale
             | Problem::NotWhole
             | Problem::NotFlag
             | Problem::NotDirection
             | Problem::NotText
             | Problem::NotBase64 => Reason::InvalidField,
         };
-        let detail = one_line(&format!("{}: {}", self.field, self.problem));
+        let Detail { field, problem, .. } = *detail;
+        let words = match detail.scale_milli {
+            None => format!("{field}: {problem}"),
+            Some((low, high)) => format!("{field}: {problem} {} to {}", Milli(low), Milli(high)),
+        };
         Reject {
             reason,
-            detail,
+            detail: one_line(&words),
             kind: Some(kind),
         }
     }
@@ -174,10 +208,7 @@ mod tests {
 
     #[test]
     fn the_scale_reads_as_configured() {
-        let fault = Fault {
-            field: "csat",
-            problem: Problem::OffScale(1000, 5500),
-        };
+        let fault = Fault::off_scale("csat", (1000, 5500));
         let reject = fault.reject(Kind::Survey);
         assert_eq!(reject.detail, "csat: outside the scale 1 to 5.5");
         assert_eq!(reject.reason, Reason::InvalidField);

@@ -2,87 +2,11 @@
 //! is checked elsewhere, once for the whole text. Nothing is built; a value is a [`Token`].
 
 use super::block::Block;
+use super::escape::{code_unit, is_high_surrogate, is_low_surrogate};
+use super::token::{Token, TokenKind};
 
 /// Deepest nesting of an event; its own object is level 1.
 pub(super) const MAX_DEPTH: u32 = 128;
-
-/// A value in a JSON text: what it is and where it stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) kind: TokenKind,
-    /// First byte; for a string the one after the opening quote.
-    pub(super) start: u32,
-    /// Byte after the last; for a string the closing quote.
-    pub(super) end: u32,
-}
-
-/// What a value is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum TokenKind {
-    /// Not there, or `null`: the contract makes no difference.
-    #[default]
-    Absent,
-    /// A string without escapes: its text is the value.
-    Text,
-    /// A string with escapes: see [`unescape`].
-    Escaped,
-    Number,
-    True,
-    False,
-    Object,
-    Array,
-}
-
-impl Token {
-    pub(super) fn new(kind: TokenKind, start: usize, end: usize) -> Self {
-        Self {
-            kind,
-            start: offset(start),
-            end: offset(end),
-        }
-    }
-
-    /// The value is there: not `null`, not `""`.
-    pub(super) fn is_present(self) -> bool {
-        match self.kind {
-            TokenKind::Absent => false,
-            TokenKind::Text | TokenKind::Escaped => self.start != self.end,
-            TokenKind::Number
-            | TokenKind::True
-            | TokenKind::False
-            | TokenKind::Object
-            | TokenKind::Array => true,
-        }
-    }
-
-    /// The text of the token within `text`, the text it was found in.
-    #[inline]
-    pub(super) fn of(self, text: &str) -> &str {
-        text.get(index(self.start)..index(self.end))
-            .unwrap_or_default()
-    }
-}
-
-/// A place in a text as kept in tokens.
-#[inline]
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    reason = "the decoder refuses messages of more than `u32::MAX` bytes"
-)]
-pub(super) fn offset(at: usize) -> u32 {
-    at as u32
-}
-
-/// A place in a text as used for slicing.
-#[inline]
-#[expect(
-    clippy::as_conversions,
-    reason = "an index of 32 bits fits where there is memory for the text"
-)]
-pub(super) fn index(at: u32) -> usize {
-    at as usize
-}
 
 /// Where a text stops being JSON, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +47,10 @@ pub(super) struct Scanner<'a> {
     problem: SyntaxErrorKind,
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "these few functions are most of the work of decoding; as calls they take a quarter longer"
+)]
 impl<'a> Scanner<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self {
@@ -137,12 +65,12 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn advance(&mut self, count: usize) {
         self.at += count;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
@@ -150,9 +78,7 @@ impl<'a> Scanner<'a> {
     /// The content of a token found in this text.
     #[inline]
     pub(super) fn slice(&self, token: Token) -> &'a [u8] {
-        self.bytes
-            .get(index(token.start)..index(token.end))
-            .unwrap_or_default()
+        token.of_bytes(self.bytes)
     }
 
     /// Where and why it stopped.
@@ -179,13 +105,13 @@ impl<'a> Scanner<'a> {
         Err(Stop)
     }
 
-    #[inline]
+    #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
     /// Steps over white space; the byte there is not consumed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next_visible(&mut self) -> Result<u8, Stop> {
         match self.peek() {
             Some(byte) if byte > b' ' => Ok(byte),
@@ -204,7 +130,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes `wanted` after optional white space.
-    #[inline]
+    #[inline(always)]
     pub(super) fn expect(&mut self, wanted: u8) -> Result<(), Stop> {
         if self.next_visible()? != wanted {
             return self.unexpected();
@@ -214,7 +140,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes a string, opening quote first.
-    #[inline]
+    #[inline(always)]
     pub(super) fn string(&mut self) -> Result<Token, Stop> {
         self.expect(b'"')?;
         let start = self.at;
@@ -243,12 +169,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps to the next byte that is a quote, a backslash or a control character, or to the end.
-    #[inline]
+    #[inline(always)]
     fn skip_plain(&mut self) {
         while let Some(&bytes) = self.rest().first_chunk() {
             let block = Block::new(bytes);
             if let Some(plain) = block.plain_bytes() {
-                self.at += index(plain);
+                self.at += plain;
                 return;
             }
             self.at += Block::SIZE;
@@ -294,7 +220,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes one value within a container at level `depth`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&mut self, depth: u32) -> Result<Token, Stop> {
         match self.next_visible()? {
             b'"' => self.string(),
@@ -303,7 +229,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn scalar(&mut self) -> Result<Token, Stop> {
         match self.peek() {
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -315,17 +241,20 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn literal(&mut self, word: &[u8], kind: TokenKind) -> Result<Token, Stop> {
         if !self.rest().starts_with(word) {
             return self.unexpected();
         }
         let start = self.at;
         self.at += word.len();
+        if kind == TokenKind::Absent {
+            return Ok(Token::ABSENT);
+        }
         Ok(Token::new(kind, start, self.at))
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self) -> Result<Token, Stop> {
         let start = self.at;
         if self.peek() == Some(b'-') {
@@ -351,7 +280,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes one digit or more.
-    #[inline]
+    #[inline(always)]
     fn digits(&mut self) -> Result<(), Stop> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
@@ -416,6 +345,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes name and colon where a member begins; nothing in an array.
+    #[inline(never)]
     fn member_name(&mut self, open: Open) -> Result<(), Stop> {
         if open.in_object() {
             self.string()?;
@@ -445,69 +375,6 @@ impl Open {
 
     fn in_object(self) -> bool {
         self.objects & 1 == 1
-    }
-}
-
-fn is_high_surrogate(unit: u32) -> bool {
-    (0xd800..0xdc00).contains(&unit)
-}
-
-fn is_low_surrogate(unit: u32) -> bool {
-    (0xdc00..0xe000).contains(&unit)
-}
-
-/// The number in `\uXXXX` at the start of `bytes`.
-fn code_unit(bytes: &[u8]) -> Option<u32> {
-    let [b'\\', b'u', digits @ ..] = bytes.first_chunk::<6>()? else {
-        return None;
-    };
-    let mut unit = 0;
-    for &digit in digits {
-        unit = unit * 16 + char::from(digit).to_digit(16)?;
-    }
-    Some(unit)
-}
-
-/// Appends the value of the string content `raw` to `out`. `raw` must have passed the scanner; what
-/// it would not have let through is left out.
-pub(super) fn unescape(raw: &str, out: &mut String) {
-    let mut rest = raw;
-    while let Some((plain, tail)) = rest.split_once('\\') {
-        out.push_str(plain);
-        let mut after = tail.chars();
-        let escape = after.next();
-        rest = after.as_str();
-        match escape {
-            Some('b') => out.push('\u{8}'),
-            Some('f') => out.push('\u{c}'),
-            Some('n') => out.push('\n'),
-            Some('r') => out.push('\r'),
-            Some('t') => out.push('\t'),
-            Some('u') => {
-                let (character, length) = escaped_character(rest);
-                out.extend(character);
-                rest = rest.get(length..).unwrap_or_default();
-            }
-            Some(itself) => out.push(itself),
-            None => {}
-        }
-    }
-    out.push_str(rest);
-}
-
-/// The character whose escape goes on with `rest` (after `\u`), and how much of `rest` belongs to it.
-fn escaped_character(rest: &str) -> (Option<char>, usize) {
-    let high = rest
-        .get(..4)
-        .and_then(|hex| u32::from_str_radix(hex, 16).ok());
-    match high {
-        Some(high) if is_high_surrogate(high) => {
-            let low = rest.get(4..).and_then(|tail| code_unit(tail.as_bytes()));
-            let low = low.unwrap_or_default() & 0x3ff;
-            (char::from_u32(0x1_0000 + ((high & 0x3ff) << 10) + low), 10)
-        }
-        Some(unit) => (char::from_u32(unit), 4),
-        None => (None, 4),
     }
 }
 

@@ -12,12 +12,14 @@ mod cloud_event;
 mod content;
 mod decoded;
 mod decoder;
+mod escape;
 mod extent;
 mod fault;
 mod forms;
 mod interaction;
 mod json;
 mod moment;
+mod names;
 mod pass;
 mod plan;
 mod reader;
@@ -25,6 +27,7 @@ mod settings;
 mod subject;
 mod surroundings;
 mod survey;
+mod token;
 
 #[cfg(test)]
 mod tests;

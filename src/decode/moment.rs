@@ -9,6 +9,8 @@ const YEAR_1980_MS: i64 = 315_532_800_000;
 /// 9999-12-31T23:59:59.999Z.
 const LAST_MS: i64 = 253_402_300_799_999;
 const DAY_MS: i64 = 86_400_000;
+/// From the first of March 400 years before the year 0 to 1970-01-01.
+const DAYS_BEFORE_EPOCH: i64 = 719_468 + 146_097;
 
 /// The moment that `text` names in RFC 3339, cut (not rounded) to the millisecond.
 pub(super) fn from_text(text: &[u8]) -> Result<Timestamp, Problem> {
@@ -70,32 +72,46 @@ fn rfc3339_millis(text: &[u8]) -> Option<i64> {
     else {
         return None;
     };
-    let year = two_digits(y0, y1)? * 100 + two_digits(y2, y3)?;
-    let month = two_digits(mo0, mo1)?;
-    let day = two_digits(d0, d1)?;
-    let (hour, minute, second) = (
-        two_digits(h0, h1)?,
-        two_digits(mi0, mi1)?,
-        two_digits(s0, s1)?,
-    );
+    let pairs = [
+        (y0, y1),
+        (y2, y3),
+        (mo0, mo1),
+        (d0, d1),
+        (h0, h1),
+        (mi0, mi1),
+        (s0, s1),
+    ];
+    let [century, year, month, day, hour, minute, second] = numbers(pairs)?;
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
+    let days = days_since_epoch(century * 100 + year, month, day)?;
     let (millis, zone) = fraction_millis(tail)?;
-    let offset_minutes = offset_minutes(zone)?;
-    let time_of_day = ((hour * 60 + minute - offset_minutes) * 60 + second) * 1000 + millis;
-    Some(days_since_epoch(year, month, day)? * DAY_MS + time_of_day)
+    let seconds = (hour * 60 + minute) * 60 + second;
+    let local = days * DAY_MS + i64::from(seconds * 1000 + millis);
+    Some(local - i64::from(offset_minutes(zone)?) * 60_000)
 }
 
+/// The numbers that pairs of decimal digits write. All are looked at before any is judged, so that
+/// there is one branch and not one a digit.
 #[inline]
-fn two_digits(tens: u8, ones: u8) -> Option<i64> {
-    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens <= 9 && ones <= 9).then(|| i64::from(tens * 10 + ones))
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch that is spared, see above"
+)]
+fn numbers<const COUNT: usize>(pairs: [(u8, u8); COUNT]) -> Option<[u32; COUNT]> {
+    let mut all_digits = true;
+    let numbers = pairs.map(|(tens, ones)| {
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        all_digits &= (tens <= 9) & (ones <= 9);
+        u32::from(tens) * 10 + u32::from(ones)
+    });
+    all_digits.then_some(numbers)
 }
 
 /// Milliseconds of an optional fraction at the start of `text`, and what follows it.
 #[inline]
-fn fraction_millis(text: &[u8]) -> Option<(i64, &[u8])> {
+fn fraction_millis(text: &[u8]) -> Option<(u32, &[u8])> {
     let Some((b'.', digits)) = text.split_first() else {
         return Some((0, text));
     };
@@ -104,37 +120,34 @@ fn fraction_millis(text: &[u8]) -> Option<(i64, &[u8])> {
         .position(|byte| !byte.is_ascii_digit())
         .unwrap_or(digits.len());
     let (fraction, zone) = digits.split_at_checked(count)?;
-    let mut millis = 0;
-    let mut weight = 100;
-    for &digit in fraction.iter().take(3) {
-        millis += i64::from(digit - b'0') * weight;
-        weight /= 10;
-    }
+    let digit = |at: usize| fraction.get(at).map_or(0, |digit| u32::from(digit - b'0'));
+    let millis = digit(0) * 100 + digit(1) * 10 + digit(2);
     (count > 0).then_some((millis, zone))
 }
 
 /// Minutes that local time is ahead of UTC.
 #[inline]
-fn offset_minutes(zone: &[u8]) -> Option<i64> {
+fn offset_minutes(zone: &[u8]) -> Option<i32> {
     match *zone {
         [b'Z' | b'z'] => Some(0),
         [sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] => {
-            let (hours, minutes) = (two_digits(h0, h1)?, two_digits(m0, m1)?);
+            let [hours, minutes] = numbers([(h0, h1), (m0, m1)])?;
             if hours > 23 || minutes > 59 {
                 return None;
             }
-            let ahead = hours * 60 + minutes;
+            let ahead = i32::try_from(hours * 60 + minutes).ok()?;
             Some(if sign == b'-' { -ahead } else { ahead })
         }
         _ => None,
     }
 }
 
-/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar; `None` when there is no such
-/// day. Counts in years that begin in March, so that the leap day comes last.
+/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar, of the years 0 to 9999; `None`
+/// when there is no such day. Counts in years that begin in March, so that the leap day comes last,
+/// from the one before the year 0.
 #[inline]
-fn days_since_epoch(year: i64, month: i64, day: i64) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+fn days_since_epoch(year: u32, month: u32, day: u32) -> Option<i64> {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let length = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
         4 | 6 | 9 | 11 => 30,
@@ -145,12 +158,15 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> Option<i64> {
     if day < 1 || day > length {
         return None;
     }
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let era = shifted.div_euclid(400);
-    let year_of_era = shifted.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
+    let (march_year, march_month) = if month <= 2 {
+        (year + 399, month + 9)
+    } else {
+        (year + 400, month - 3)
+    };
+    let leap_days = march_year / 4 - march_year / 100 + march_year / 400;
+    let day_of_year = (153 * march_month + 2) / 5 + day - 1;
+    let days = march_year * 365 + leap_days + day_of_year;
+    Some(i64::from(days) - DAYS_BEFORE_EPOCH)
 }
 
 #[cfg(test)]

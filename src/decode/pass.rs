@@ -3,7 +3,7 @@
 use super::decoded::{Decoded, Item, Verdict};
 use super::decoder::Work;
 use super::fault::{Problem, invalid_json, not_json, too_large, unknown_type};
-use super::json::{SyntaxError, offset};
+use super::json::SyntaxError;
 use super::plan::Plan;
 use super::reader::{Reader, check_id};
 use super::surroundings::Surroundings;
@@ -211,11 +211,17 @@ impl<'d> Pass<'d> {
             index: self.next_index,
             raw: match frame.inside {
                 Some(inside) => inside.raw,
-                None => (offset(range.0), offset(range.1)),
+                None => raw_range(range),
             },
             first_span,
             verdict,
         });
         self.next_index += 1;
     }
+}
+
+/// A range of the payload as an item has it. Only a message that is too large can go beyond 32 bits.
+pub(super) fn raw_range(range: (usize, usize)) -> (u32, u32) {
+    let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    (place(range.0), place(range.1))
 }

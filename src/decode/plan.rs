@@ -1,9 +1,10 @@
 //! The settings of the decoder turned into tables: which member of a JSON object belongs in which
 //! place, and which place holds which field of which kind.
 
-use super::json::index;
+use super::names::Names;
 use super::settings::{FieldSource, Settings, Unit};
 use super::subject::Pattern;
+use super::token::MAX_TEXT_BYTES;
 use crate::event::Kind;
 
 /// Everything decoding needs to know, ready to use.
@@ -105,10 +106,7 @@ impl Plan {
             interaction_subject: Pattern::new(&settings.interaction_subject),
             survey_subject: Pattern::new(&settings.survey_subject),
             max_event_bytes: settings.max_event_bytes,
-            // Places within a message are kept in 32 bits.
-            max_message_bytes: settings
-                .max_message_bytes
-                .min(usize::try_from(u32::MAX).unwrap_or(usize::MAX)),
+            max_message_bytes: settings.max_message_bytes.min(MAX_TEXT_BYTES),
             csat_scale_milli: settings.csat_scale_milli,
             ces_scale_milli: settings.ces_scale_milli,
         }
@@ -184,259 +182,9 @@ fn plain(names: &mut Names, name: &str) -> Field {
     }
 }
 
-/// The member names that matter, as a tree of objects: the outermost object and those that a
-/// mapping looks into.
-#[derive(Debug)]
-pub(super) struct Names {
-    objects: Vec<ObjectNames>,
-    members: Vec<Member>,
-    places: usize,
-}
-
-/// The members that matter of one object.
-#[derive(Debug, Default)]
-struct ObjectNames {
-    /// Indices into `Names::members`.
-    members: Vec<usize>,
-    /// Hash table of the same with linear probing, a power of two long and at most a quarter full.
-    table: Vec<Option<u32>>,
-}
-
-/// One member that matters.
-#[derive(Debug)]
-pub(super) struct Member {
-    name: String,
-    /// The name as it stands in a compact text: comma, quoted name, colon. Zeros follow.
-    written: [u64; WORDS],
-    /// Ones where `written` counts.
-    mask: [u64; WORDS],
-    /// Bytes of `written`; `None` when the name is too long for it.
-    length: Option<usize>,
-    /// Where the value is kept, if anyone wants it as a whole.
-    pub(super) place: Option<usize>,
-    /// Which object to look into, if a mapping does.
-    pub(super) object: Option<usize>,
-    /// All places below `object`: an earlier member of the same name must leave nothing there.
-    pub(super) below: Vec<usize>,
-}
-
-impl Names {
-    fn new() -> Self {
-        Self {
-            objects: vec![ObjectNames::default()],
-            members: Vec::new(),
-            places: 0,
-        }
-    }
-
-    /// Number of places.
-    pub(super) fn places(&self) -> usize {
-        self.places
-    }
-
-    /// Number of members that matter.
-    pub(super) fn len(&self) -> usize {
-        self.members.len()
-    }
-
-    /// Number of objects that matter.
-    pub(super) fn objects(&self) -> usize {
-        self.objects.len()
-    }
-
-    /// The member of that index.
-    #[inline]
-    pub(super) fn member(&self, member: usize) -> Option<&Member> {
-        self.members.get(member)
-    }
-
-    /// The member called `name` in object number `object`.
-    #[inline]
-    pub(super) fn find(&self, object: usize, name: &[u8]) -> Option<usize> {
-        let table = &self.objects.get(object)?.table;
-        let mask = table.len().wrapping_sub(1);
-        let mut at = hash(name) & mask;
-        while let Some(&Some(entry)) = table.get(at) {
-            let member = index(entry);
-            if self.members.get(member)?.name.as_bytes() == name {
-                return Some(member);
-            }
-            at = (at + 1) & mask;
-        }
-        None
-    }
-
-    /// The place at the end of `path`, made if it is new.
-    fn place(&mut self, path: &[String]) -> usize {
-        let mut object = 0;
-        let mut member = None;
-        for name in path {
-            if let Some(above) = member {
-                object = self.object_of(above);
-            }
-            member = Some(self.member_of(object, name));
-        }
-        let next = self.places;
-        match member.and_then(|member| self.members.get_mut(member)) {
-            Some(Member {
-                place: Some(place), ..
-            }) => *place,
-            Some(member) => {
-                member.place = Some(next);
-                self.places += 1;
-                next
-            }
-            // An empty path leads nowhere: a place that is never filled.
-            None => {
-                self.places += 1;
-                next
-            }
-        }
-    }
-
-    fn member_of(&mut self, object: usize, name: &str) -> usize {
-        let known = self.objects.get(object).and_then(|object| {
-            let mut members = object.members.iter().copied();
-            members.find(|&member| self.members.get(member).is_some_and(|m| m.name == name))
-        });
-        known.unwrap_or_else(|| {
-            let member = self.members.len();
-            self.members.push(Member::new(name));
-            if let Some(object) = self.objects.get_mut(object) {
-                object.members.push(member);
-            }
-            member
-        })
-    }
-
-    fn object_of(&mut self, member: usize) -> usize {
-        let next = self.objects.len();
-        match self.members.get_mut(member) {
-            Some(member) if member.object.is_none() => {
-                member.object = Some(next);
-                self.objects.push(ObjectNames::default());
-                next
-            }
-            Some(member) => member.object.unwrap_or(next),
-            None => next,
-        }
-    }
-
-    /// Fills the hash tables and lists what lies below each member.
-    fn finish(&mut self) {
-        for member in 0..self.members.len() {
-            let mut below = Vec::new();
-            self.collect_below(member, &mut below);
-            if let Some(member) = self.members.get_mut(member) {
-                member.below = below;
-            }
-        }
-        for object in &mut self.objects {
-            let size = (object.members.len() * 4).next_power_of_two();
-            let mut table = vec![None; size];
-            for &member in &object.members {
-                let name = self
-                    .members
-                    .get(member)
-                    .map(|member| member.name.as_bytes());
-                let mut at = hash(name.unwrap_or_default()) & (size - 1);
-                while let Some(Some(_)) = table.get(at) {
-                    at = (at + 1) & (size - 1);
-                }
-                if let Some(slot) = table.get_mut(at) {
-                    *slot = u32::try_from(member).ok();
-                }
-            }
-            object.table = table;
-        }
-    }
-
-    fn collect_below(&self, member: usize, below: &mut Vec<usize>) {
-        let object = self.members.get(member).and_then(|member| member.object);
-        let Some(object) = object.and_then(|object| self.objects.get(object)) else {
-            return;
-        };
-        for &inner in &object.members {
-            below.extend(self.members.get(inner).and_then(|inner| inner.place));
-            self.collect_below(inner, below);
-        }
-    }
-}
-
-impl Member {
-    fn new(name: &str) -> Self {
-        // As JSON writes it, so that an odd name cannot match what is not JSON.
-        let written = format!(",{}:", serde_json::Value::from(name));
-        let ones: Vec<u8> = written.bytes().map(|_| u8::MAX).collect();
-        let words = words_of(written.as_bytes());
-        Self {
-            name: name.to_owned(),
-            written: words.unwrap_or_default(),
-            mask: words_of(&ones).unwrap_or_default(),
-            length: words.map(|_| written.len()),
-            place: None,
-            object: None,
-            below: Vec::new(),
-        }
-    }
-
-    /// Length of a comma, this member's name in quotes and a colon, if `text` begins with exactly
-    /// those. A text that is nearly at its end is not looked at.
-    #[inline]
-    pub(super) fn prefix_of(&self, text: &[u8]) -> Option<usize> {
-        let (words, _) = text.first_chunk::<{ WORDS * 8 }>()?.as_chunks::<8>();
-        let mut difference = 0;
-        for ((word, mask), written) in words.iter().zip(self.mask).zip(self.written) {
-            difference |= (u64::from_le_bytes(*word) & mask) ^ written;
-        }
-        if difference == 0 { self.length } else { None }
-    }
-}
-
-/// Words of eight bytes that hold the names of members for comparison.
-const WORDS: usize = 3;
-
-/// `bytes` in words, with zeros behind; `None` when they are too many.
-fn words_of(bytes: &[u8]) -> Option<[u64; WORDS]> {
-    let mut words = [0; WORDS];
-    let mut rest = bytes;
-    for word in &mut words {
-        let (now, later) = rest.split_at(rest.len().min(8));
-        let mut eight = [0; 8];
-        eight.get_mut(..now.len())?.copy_from_slice(now);
-        *word = u64::from_le_bytes(eight);
-        rest = later;
-    }
-    rest.is_empty().then_some(words)
-}
-
-/// A hash that tells short names apart by length and three of their bytes.
-#[inline]
-fn hash(name: &[u8]) -> usize {
-    let byte = |at: usize| name.get(at).copied().map_or(0, usize::from);
-    let length = name.len();
-    byte(0)
-        .wrapping_mul(31)
-        .wrapping_add(byte(length / 2).wrapping_mul(7))
-        .wrapping_add(byte(length.wrapping_sub(2)))
-        .wrapping_add(length.wrapping_mul(13))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_name_is_found_and_no_other() {
-        let plan = Plan::new(&Settings::default());
-        for member in 0..plan.names.len() {
-            let name = plan.names.member(member).unwrap().name.clone();
-            assert_eq!(plan.names.find(0, name.as_bytes()), Some(member), "{name}");
-            assert_eq!(plan.names.find(0, format!("{name}x").as_bytes()), None);
-        }
-        assert_eq!(plan.names.find(0, b""), None);
-        assert_eq!(plan.names.find(9, b"type"), None);
-    }
 
     #[test]
     fn kinds_share_the_place_of_a_shared_path() {

@@ -1,10 +1,12 @@
 //! Fields of one event, read from the tokens of a pass and checked against the contract.
 
+use super::escape::unescape;
 use super::fault::{Fault, Problem};
-use super::json::{Token, TokenKind, is_number, unescape};
+use super::json::is_number;
 use super::moment;
 use super::plan::Field;
 use super::settings::Unit;
+use super::token::{Token, TokenKind};
 use crate::event::Direction;
 use crate::time::Timestamp;
 
@@ -52,7 +54,7 @@ impl<'t, 'w> Reader<'t, 'w> {
     /// The value of a string; `None` for anything else.
     #[inline]
     pub(super) fn string(&mut self, token: Token) -> Option<&str> {
-        match token.kind {
+        match token.kind() {
             TokenKind::Text => Some(token.of(self.text)),
             TokenKind::Escaped => {
                 self.scratch.clear();
@@ -84,7 +86,7 @@ impl<'t, 'w> Reader<'t, 'w> {
         if !token.is_present() {
             return Ok(None);
         }
-        if token.kind == TokenKind::Number {
+        if token.kind() == TokenKind::Number {
             return match integer_text(token.of(self.text)) {
                 Some(digits) => Ok(Some(digits)),
                 None => fault(field, Problem::NotId),
@@ -103,7 +105,7 @@ impl<'t, 'w> Reader<'t, 'w> {
         if !token.is_present() {
             return Ok(None);
         }
-        let moment = if token.kind == TokenKind::Number {
+        let moment = if token.kind() == TokenKind::Number {
             let unit_ms = field.unit.unwrap_or(Unit::Milliseconds).millis();
             moment::from_number(token.of(self.text).as_bytes(), unit_ms)
         } else {
@@ -134,7 +136,7 @@ impl<'t, 'w> Reader<'t, 'w> {
             return Ok(None);
         }
         let unit_ms = field.unit.unwrap_or(Unit::Seconds).millis();
-        let millis = match token.kind {
+        let millis = match token.kind() {
             TokenKind::Number => number(token.of(self.text)) * f64::from(unit_ms),
             TokenKind::Absent
             | TokenKind::Text
@@ -170,7 +172,7 @@ impl<'t, 'w> Reader<'t, 'w> {
         if !token.is_present() {
             return Ok(None);
         }
-        let text = match token.kind {
+        let text = match token.kind() {
             TokenKind::Number => Some(token.of(self.text)),
             TokenKind::Absent
             | TokenKind::Text
@@ -186,7 +188,7 @@ impl<'t, 'w> Reader<'t, 'w> {
         let milli = (number(text) * 1000.0).round();
         let (low, high) = scale_milli;
         if !(f64::from(low)..=f64::from(high)).contains(&milli) {
-            return fault(field, Problem::OffScale(low, high));
+            return Err(Fault::off_scale(&field.name, scale_milli));
         }
         Ok(Some(milli as i32))
     }
@@ -195,7 +197,7 @@ impl<'t, 'w> Reader<'t, 'w> {
     #[inline]
     pub(super) fn flag<'p>(&self, field: &'p Field) -> Result<Option<bool>, Fault<'p>> {
         let token = self.token(field);
-        match token.kind {
+        match token.kind() {
             TokenKind::True => Ok(Some(true)),
             TokenKind::False => Ok(Some(false)),
             TokenKind::Absent
@@ -232,7 +234,7 @@ impl<'t, 'w> Reader<'t, 'w> {
     /// Checks that a field that is not kept is a string.
     pub(super) fn text_or_absent<'p>(&self, field: &'p Field) -> Result<(), Fault<'p>> {
         let token = self.token(field);
-        match token.kind {
+        match token.kind() {
             TokenKind::Absent | TokenKind::Text | TokenKind::Escaped => Ok(()),
             TokenKind::Number
             | TokenKind::True
@@ -245,10 +247,7 @@ impl<'t, 'w> Reader<'t, 'w> {
 
 /// A fault of a field.
 pub(super) fn fault<T>(field: &Field, problem: Problem) -> Result<T, Fault<'_>> {
-    Err(Fault {
-        field: &field.name,
-        problem,
-    })
+    Err(Fault::new(&field.name, problem))
 }
 
 /// Checks an id that did not come in a field of the event.
@@ -281,19 +280,26 @@ fn number(text: &str) -> f64 {
     const POWERS: [f64; 16] = [
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
     ];
+    if text.len() > POWERS.len() - 1 {
+        return parse(text);
+    }
     let mut mantissa = 0_u64;
-    let mut point = None;
-    for (at, byte) in text.bytes().enumerate().take(16) {
-        match byte {
-            b'0'..=b'9' => mantissa = mantissa * 10 + u64::from(byte - b'0'),
-            b'.' => point = Some(at + 1),
-            _ => return parse(text),
+    let mut decimals = 0;
+    let mut after_point = 0;
+    for byte in text.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            mantissa = mantissa * 10 + u64::from(digit);
+            decimals += after_point;
+        } else if byte == b'.' {
+            after_point = 1;
+        } else {
+            return parse(text);
         }
     }
-    let decimals = point.map_or(0, |point| text.len() - point);
     match POWERS.get(decimals) {
-        Some(power) if text.len() <= 15 => mantissa as f64 / power,
-        Some(_) | None => parse(text),
+        Some(power) if decimals > 0 => mantissa as f64 / power,
+        Some(_) | None => mantissa as f64,
     }
 }
 

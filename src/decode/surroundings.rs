@@ -34,10 +34,7 @@ impl<'m> Surroundings<'m> {
         if reader.id(event_id)?.is_none()
             && let Some(Err(problem)) = self.cloud_event_id
         {
-            return Err(Fault {
-                field: CLOUD_EVENT_ID,
-                problem,
-            });
+            return Err(Fault::new(CLOUD_EVENT_ID, problem));
         }
         Ok(())
     }
@@ -52,10 +49,7 @@ impl<'m> Surroundings<'m> {
     pub(super) fn id_hash(&self, domain: u8) -> Result<Option<IdHash>, Fault<'m>> {
         let hash = |id: &str| Some(IdHash::of(self.key, domain, id.as_bytes()));
         if let Some(id) = self.cloud_event_id {
-            let id = id.map_err(|problem| Fault {
-                field: CLOUD_EVENT_ID,
-                problem,
-            })?;
+            let id = id.map_err(|problem| Fault::new(CLOUD_EVENT_ID, problem))?;
             return Ok(match self.cloud_event_index {
                 None => hash(id),
                 Some(index) => hash(&numbered(id, index)),
@@ -66,10 +60,7 @@ impl<'m> Surroundings<'m> {
         };
         match check_id(id) {
             Ok(id) => Ok(hash(id)),
-            Err(problem) => Err(Fault {
-                field: MESSAGE_ID,
-                problem,
-            }),
+            Err(problem) => Err(Fault::new(MESSAGE_ID, problem)),
         }
     }
 }

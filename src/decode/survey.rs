@@ -68,10 +68,10 @@ fn check_required<'p>(
     }
     let answers = [&fields.csat, &fields.nps, &fields.ces, &fields.resolved];
     if !answers.into_iter().any(|answer| reader.has(answer)) {
-        return Err(Fault {
-            field: "one of csat, nps, ces, resolved",
-            problem: Problem::Missing,
-        });
+        return Err(Fault::new(
+            "one of csat, nps, ces, resolved",
+            Problem::Missing,
+        ));
     }
     Ok(())
 }

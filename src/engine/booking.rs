@@ -253,8 +253,8 @@ impl Booking {
         self.routes.release(moved.route);
         moved.route = route;
         self.give(survey_id, &moved, 1);
-        if let Some(entry) = ledger.get_mut(survey_id) {
-            entry.route = route;
+        if let Some(known) = ledger.get_mut(survey_id) {
+            known.route = route;
         }
     }
 
@@ -339,21 +339,17 @@ impl Booking {
         let Some(inserted) = inserted else { return };
         lifetime.contacts_first += u64::from(inserted.first);
         if let Some(route) = inserted.retracted {
-            let lifetime = self.pending_lifetimes.entry(route).or_insert_with(|| {
+            let loser = self.pending_lifetimes.entry(route).or_insert_with(|| {
                 routes.retain(route);
                 Lifetime::default()
             });
-            lifetime.contacts_retracted += 1;
+            loser.contacts_retracted += 1;
         }
     }
 
     /// Folds what has been gathered into windows, panes and counters.
     pub(super) fn fold(&mut self) {
         self.panes.fold(&mut self.routes);
-        #[expect(
-            clippy::iter_over_hash_type,
-            reason = "the sums do not depend on the order"
-        )]
         for (route, lifetime) in self.pending_lifetimes.drain() {
             let keys: SmallVec<[_; 8]> = self.routes.route(route).keys.iter().copied().collect();
             for id in keys {

@@ -67,7 +67,7 @@ impl Item {
 
     /// Whether a tag read back from disk is one that is written.
     pub(super) fn is_valid_tag(tag: u16) -> bool {
-        let within = |tag: u16, length: usize| usize::from(tag) < length;
+        let within = |offset: u16, length: usize| usize::from(offset) < length;
         match tag {
             0..SQUARES => within(tag, Count::LENGTH),
             SQUARES..REPEATS => within(tag - SQUARES, Measure::LENGTH),

@@ -155,17 +155,16 @@ impl Ledger {
         };
         match record.version_time.cmp(&known.version_time) {
             std::cmp::Ordering::Greater => Version::Newer,
-            std::cmp::Ordering::Less => Version::Duplicate,
             std::cmp::Ordering::Equal if record.content == known.content => {
                 if order > known.order
-                    && let Some(known) = self.get_mut(record.id)
+                    && let Some(winner) = self.get_mut(record.id)
                 {
-                    known.order = order;
+                    winner.order = order;
                 }
                 Version::Duplicate
             }
             std::cmp::Ordering::Equal if order > known.order => Version::Newer,
-            std::cmp::Ordering::Equal => Version::Duplicate,
+            std::cmp::Ordering::Equal | std::cmp::Ordering::Less => Version::Duplicate,
         }
     }
 
@@ -261,13 +260,13 @@ impl Ledger {
         {
             return;
         }
-        if let Some(entry) = self.shard_mut(id).entries.remove(&id.0) {
+        if let Some(gone) = self.shard_mut(id).entries.remove(&id.0) {
             self.entries -= 1;
-            self.unlink(id, joined_interaction(&entry));
+            self.unlink(id, joined_interaction(&gone));
             if !over {
-                self.evicted_until = self.evicted_until.max(Some(entry.event_time));
+                self.evicted_until = self.evicted_until.max(Some(gone.event_time));
             }
-            forgotten(entry);
+            forgotten(gone);
         }
     }
 

@@ -260,14 +260,17 @@ impl Engine {
 
     /// Forgets what stream time has passed, and what is over the limits.
     fn expire(&mut self) {
-        let Some(stream_time) = self.stream_time else { return };
+        let Some(stream_time) = self.stream_time else {
+            return;
+        };
         let is_over = self.ledger.len() > self.settings.max_entries;
         if self.expired_at == Some(stream_time) && !is_over {
             return;
         }
         self.expired_at = Some(stream_time);
         let booking = &mut self.booking;
-        self.ledger.expire(stream_time, |entry| booking.forget(&entry));
+        self.ledger
+            .expire(stream_time, |entry| booking.forget(&entry));
         self.booking.expire(stream_time);
     }
 }

@@ -64,7 +64,7 @@ pub(super) struct Panes {
     /// The instant the windows stand at; `None` until the first view.
     at: Option<Timestamp>,
     /// Rows by pane number; a pane is dropped once no window can come back to it.
-    panes: BTreeMap<i64, Vec<u8>>,
+    rows: BTreeMap<i64, Vec<u8>>,
     /// No window looks before this moment any more.
     bound: Timestamp,
     pending: Vec<(Timestamp, RouteId, Delta)>,
@@ -110,7 +110,7 @@ impl Panes {
             has_quantiles,
             windows,
             at: None,
-            panes: BTreeMap::new(),
+            rows: BTreeMap::new(),
             bound: Timestamp::MIN,
             pending: Vec::new(),
             pending_index: HashMap::default(),
@@ -134,16 +134,15 @@ impl Panes {
         } else {
             moment.floor_to(self.pane_ms)
         };
-        let at = match self.pending_index.get(&(moment, route)) {
-            Some(at) => *at,
-            None => {
-                routes.retain(route);
-                let delta = self.spare.pop().unwrap_or_default();
-                self.pending.push((moment, route, delta));
-                self.pending_index
-                    .insert((moment, route), self.pending.len() - 1);
-                self.pending.len() - 1
-            }
+        let at = if let Some(at) = self.pending_index.get(&(moment, route)) {
+            *at
+        } else {
+            routes.retain(route);
+            let delta = self.spare.pop().unwrap_or_default();
+            self.pending.push((moment, route, delta));
+            self.pending_index
+                .insert((moment, route), self.pending.len() - 1);
+            self.pending.len() - 1
         };
         self.pending.get_mut(at).map(|entry| &mut entry.2)
     }
@@ -176,7 +175,7 @@ impl Panes {
         }
         let pane = moment.as_millis().div_euclid(self.pane_ms);
         let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
-        let bytes = self.panes.entry(pane).or_default();
+        let bytes = self.rows.entry(pane).or_default();
         write_row(bytes, u64::try_from(offset_ms).unwrap_or(0), route.0, items);
         routes.retain(route);
         let keys = &routes.route(route).keys;
@@ -207,7 +206,7 @@ impl Panes {
                 let (leave, enter) = difference(before, after);
                 for (range, sign) in [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)]
                 {
-                    sweep(&self.panes, self.pane_ms, range, &mut |route, items| {
+                    sweep(&self.rows, self.pane_ms, range, &mut |route, items| {
                         let keys = &routes.route(route).keys;
                         window.apply(part, keys, items, sign, &self.has_quantiles);
                     });
@@ -246,7 +245,7 @@ impl Panes {
         self.bound = bound;
         let first_kept = bound.as_millis().div_euclid(self.pane_ms);
         let mut items = Items::new();
-        while let Some(entry) = self.panes.first_entry() {
+        while let Some(entry) = self.rows.first_entry() {
             if *entry.key() >= first_kept {
                 return;
             }
@@ -279,7 +278,7 @@ impl Panes {
     /// Starts a capture of the rows as they are; everything gathered must have been folded.
     pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
         let lengths = self
-            .panes
+            .rows
             .iter()
             .rev()
             .map(|(pane, bytes)| (*pane, bytes.len()))
@@ -296,7 +295,7 @@ impl Panes {
             let Some((pane, length)) = capture.lengths.pop() else {
                 break;
             };
-            let Some(bytes) = self.panes.get(&pane) else {
+            let Some(bytes) = self.rows.get(&pane) else {
                 continue;
             };
             let rows = canonical_rows(&bytes[..length.min(bytes.len())], &capture.numbers);
@@ -340,7 +339,7 @@ impl Panes {
             if !rest.is_empty() {
                 return Err(RestoreError::Decode { kind });
             }
-            self.panes.insert(pane, rows);
+            self.rows.insert(pane, rows);
         }
         Ok(())
     }
@@ -361,13 +360,13 @@ fn canonical_rows(bytes: &[u8], numbers: &RouteNumbers) -> Vec<u8> {
     }
     let mut rows = Vec::with_capacity(bytes.len());
     for ((offset_ms, route), row) in sums {
-        let items: Items = row
+        let sum: Items = row
             .into_iter()
             .filter(|(_, amount)| *amount != 0)
             .map(|(tag, amount)| Item::new(tag, amount))
             .collect();
-        if !items.is_empty() {
-            write_row(&mut rows, offset_ms, route, &items);
+        if !sum.is_empty() {
+            write_row(&mut rows, offset_ms, route, &sum);
         }
     }
     rows

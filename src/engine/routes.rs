@@ -115,8 +115,8 @@ pub(super) struct Routes {
     max_keys: usize,
     key_ttl_ms: i64,
     breakdowns: Vec<Breakdown>,
-    routes: Vec<Route>,
-    free_routes: Vec<RouteId>,
+    table: Vec<Route>,
+    free: Vec<RouteId>,
     index: HashTable<RouteId>,
     hasher: DefaultHashBuilder,
     keys: Vec<Option<Key>>,
@@ -162,8 +162,8 @@ impl Routes {
             max_keys: settings.max_keys,
             key_ttl_ms: millis_of(settings.key_ttl),
             breakdowns,
-            routes: Vec::new(),
-            free_routes: Vec::new(),
+            table: Vec::new(),
+            free: Vec::new(),
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             keys: Vec::new(),
@@ -206,9 +206,9 @@ impl Routes {
     }
 
     /// The route of these values, with one more reference to it.
-    pub(super) fn acquire<'v>(&mut self, values: &[Option<&'v str>]) -> RouteId {
+    pub(super) fn acquire(&mut self, values: &[Option<&str>]) -> RouteId {
         let hash = self.hasher.hash_one(values);
-        let routes = &self.routes;
+        let routes = &self.table;
         let found = self.index.find(hash, |id| {
             routes[id.at()]
                 .values
@@ -217,7 +217,7 @@ impl Routes {
                 .all(|(mine, theirs)| mine.as_deref() == *theirs)
         });
         if let Some(&id) = found {
-            self.routes[id.at()].references += 1;
+            self.table[id.at()].references += 1;
             return id;
         }
         self.make_route(values, hash)
@@ -242,14 +242,14 @@ impl Routes {
             target_ms: self.target_ms(values),
             references: 1,
         };
-        let id = if let Some(id) = self.free_routes.pop() {
-            self.routes[id.at()] = route;
+        let id = if let Some(id) = self.free.pop() {
+            self.table[id.at()] = route;
             id
         } else {
-            self.routes.push(route);
-            RouteId(u32::try_from(self.routes.len() - 1).unwrap_or(u32::MAX))
+            self.table.push(route);
+            RouteId(u32::try_from(self.table.len() - 1).unwrap_or(u32::MAX))
         };
-        let (routes, hasher) = (&self.routes, &self.hasher);
+        let (routes, hasher) = (&self.table, &self.hasher);
         self.index
             .insert_unique(hash, id, |id| hash_of(hasher, &routes[id.at()].values));
         id
@@ -392,7 +392,7 @@ impl Routes {
                 key_places[id.at()] = u32::try_from(keys.len()).unwrap_or(u32::MAX);
                 keys.push(CapturedKey {
                     breakdown: number,
-                    values: key.values.iter().map(|value| value.to_string()).collect(),
+                    values: key.values.iter().map(ToString::to_string).collect(),
                     overflow: breakdown.overflow_key == Some(*id),
                     lifetime: key.lifetime.as_ref().clone(),
                     empty_since: key.empty_since,
@@ -400,20 +400,20 @@ impl Routes {
             }
         }
         let mut in_use: Vec<(&Route, usize)> = self
-            .routes
+            .table
             .iter()
             .zip(0..)
             .filter(|(route, _)| route.references > 0)
             .collect();
         in_use.sort_unstable_by(|left, right| left.0.values.cmp(&right.0.values));
-        let mut numbers = vec![u32::MAX; self.routes.len()];
+        let mut numbers = vec![u32::MAX; self.table.len()];
         let mut routes = Vec::with_capacity(in_use.len());
         for (number, (route, at)) in (0_u32..).zip(in_use) {
             numbers[at] = number;
             let values = route
                 .values
                 .iter()
-                .map(|value| value.as_ref().map(|value| value.to_string()));
+                .map(|value| value.as_ref().map(ToString::to_string));
             let places = route.keys.iter().map(|key| key_places[key.at()]);
             routes.push((values.collect(), places.collect()));
         }
@@ -482,12 +482,12 @@ impl Routes {
 
     /// One more reference to a route.
     pub(super) fn retain(&mut self, id: RouteId) {
-        self.routes[id.at()].references += 1;
+        self.table[id.at()].references += 1;
     }
 
     /// One reference less; the route goes with the last one.
     pub(super) fn release(&mut self, id: RouteId) {
-        let route = &mut self.routes[id.at()];
+        let route = &mut self.table[id.at()];
         route.references -= 1;
         if route.references > 0 {
             return;
@@ -503,11 +503,11 @@ impl Routes {
         if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == id) {
             entry.remove();
         }
-        self.free_routes.push(id);
+        self.free.push(id);
     }
 
     pub(super) fn route(&self, id: RouteId) -> &Route {
-        &self.routes[id.at()]
+        &self.table[id.at()]
     }
 
     pub(super) fn key(&self, id: KeyId) -> Option<&Key> {
@@ -530,7 +530,7 @@ impl Routes {
 
     /// Counts a record for each breakdown in which it was booked under `__overflow__`.
     pub(super) fn count_overflow(&mut self, id: RouteId) {
-        let keys = &self.routes[id.at()].keys;
+        let keys = &self.table[id.at()].keys;
         for (breakdown, key) in self.breakdowns.iter_mut().zip(keys) {
             if breakdown.overflow_key == Some(*key) {
                 breakdown.overflowed += 1;

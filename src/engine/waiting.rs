@@ -54,12 +54,17 @@ impl Waiting {
 
     /// Takes out the events before `now`, in stream order.
     pub(super) fn take_before(&mut self, now: Timestamp) -> Vec<WaitingEvent> {
-        if self.events.first_key_value().is_none_or(|(key, _)| key.0 >= now) {
+        if self
+            .events
+            .first_key_value()
+            .is_none_or(|(key, _)| key.0 >= now)
+        {
             return Vec::new();
         }
         let later = self.events.split_off(&(now, 0));
-        let mut passed: Vec<WaitingEvent> =
-            std::mem::replace(&mut self.events, later).into_values().collect();
+        let mut passed: Vec<WaitingEvent> = std::mem::replace(&mut self.events, later)
+            .into_values()
+            .collect();
         passed.sort_unstable_by_key(|waiting| waiting.order);
         passed
     }

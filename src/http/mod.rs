@@ -7,7 +7,7 @@
 //! | where to look | for |
 //! |---|---|
 //! | [`Shared`] | what the pipeline hands to the server |
-//! | [`serve`] | connections: limits, timeouts, graceful stop |
+//! | [`Server`] | connections: limits, timeouts, graceful stop |
 //! | `routes` | which path answers what |
 //! | `auth`, `problem` | who may read, and how refusals look |
 
@@ -26,7 +26,7 @@ mod stream;
 mod tls;
 
 pub use routes::PATHS;
-pub use serve::{Stopped, serve};
+pub use serve::{Server, Stopped};
 pub use settings::{Auth, Limits, Settings, Tls};
 pub use shared::{Alerts, Exported, Shared};
 pub use tls::TlsError;

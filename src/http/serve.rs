@@ -1,6 +1,7 @@
 //! Accepting connections: limits, timeouts, and a stop that ends within a bound.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::connection::{AnswerBody, Connections, Entry, Impatient};
 use super::routes::router;
@@ -53,67 +54,72 @@ pub enum Stopped {
     Cut(usize),
 }
 
-/// Serves `shared` on `listener` until `shutdown` resolves, then finishes the answers under way
-/// within five seconds.
-///
-/// Call [`Shared::set_stopping`] before, so that `/readyz` fails while answers are still given.
-/// `settings.listen` is not looked at: the listener is bound by the caller, who knows what to do
-/// when it cannot be.
-///
-/// # Errors
-/// At once, when `settings.tls` cannot be set up.
-pub async fn serve(
-    listener: TcpListener,
+/// The server, ready to be given a listener.
+pub struct Server {
     shared: Arc<Shared>,
-    settings: &Settings,
-    shutdown: impl Future<Output = ()>,
-) -> Result<Stopped, TlsError> {
-    let tls = settings.tls.as_ref().map(acceptor).transpose()?;
-    announce(&listener, settings);
-    let mut server = Server {
-        router: router(Arc::clone(&shared), settings.auth.clone()),
-        shared,
-        tls,
-        limits: settings.limits.clone(),
-        slots: Arc::new(Semaphore::new(settings.limits.max_connections)),
-        connections: Connections::default(),
-        accepted: 0,
-        stop: watch::Sender::new(false),
-        tasks: JoinSet::new(),
-    };
-    let mut shutdown = std::pin::pin!(shutdown);
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => server.admit(stream).await,
-                Err(failure) => {
-                    warn!(%failure, "connection could not be accepted");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            () = &mut shutdown => break,
-        }
-    }
-    drop(listener);
-    Ok(server.drain().await)
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
 }
 
-fn announce(listener: &TcpListener, settings: &Settings) {
-    let Ok(address) = listener.local_addr() else {
-        return;
-    };
-    info!(%address, "serving http");
-    if !address.ip().is_loopback() && settings.auth.is_none() {
-        warn!(%address, "everybody who reaches this address can read the KPIs, see http.auth");
+impl Server {
+    /// A server of `shared`. `settings.listen` is not looked at: the listener is bound by the
+    /// caller, who knows what to do when it cannot be.
+    ///
+    /// # Errors
+    /// When `settings.tls` cannot be set up; there is no falling back to plain text.
+    pub fn new(shared: Arc<Shared>, settings: &Settings) -> Result<Self, TlsError> {
+        Ok(Self {
+            router: router(Arc::clone(&shared), settings.auth.clone()),
+            shared,
+            tls: settings.tls.as_ref().map(acceptor).transpose()?,
+            limits: settings.limits.clone(),
+        })
+    }
+
+    /// Serves on `listener` until `shutdown` resolves, then finishes the answers under way within
+    /// five seconds.
+    ///
+    /// Call [`Shared::set_stopping`] before, so that `/readyz` fails while answers are still given.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Stopped {
+        let mut doorman = Doorman {
+            slots: Arc::new(Semaphore::new(self.limits.max_connections)),
+            server: self,
+            connections: Connections::default(),
+            accepted: 0,
+            stop: watch::Sender::new(false),
+            tasks: JoinSet::new(),
+        };
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => doorman.admit(stream).await,
+                    Err(failure) => {
+                        warn!(%failure, "connection could not be accepted");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                () = &mut shutdown => break,
+            }
+        }
+        drop(listener);
+        doorman.drain().await
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("tls", &self.tls.is_some())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
 /// The accept loop's own state.
-struct Server {
-    router: Router,
-    shared: Arc<Shared>,
-    tls: Option<TlsAcceptor>,
-    limits: Limits,
+struct Doorman {
+    server: Server,
     /// Free places for connections.
     slots: Arc<Semaphore>,
     connections: Connections,
@@ -125,12 +131,12 @@ struct Server {
     tasks: JoinSet<()>,
 }
 
-impl Server {
+impl Doorman {
     /// Serves a connection on its own task, or refuses it.
     async fn admit(&mut self, stream: TcpStream) {
         while self.tasks.try_join_next().is_some() {}
         let Some(slot) = self.slot().await else {
-            self.shared.metrics.http.connections_refused.inc();
+            self.server.shared.metrics.http.connections_refused.inc();
             refuse(stream);
             return;
         };
@@ -138,11 +144,11 @@ impl Server {
         let connection = OpenConnection {
             entry: self.connections.enter(self.accepted),
             stop: self.stop.subscribe(),
-            router: self.router.clone(),
-            tls: self.tls.clone(),
-            limits: self.limits.clone(),
+            router: self.server.router.clone(),
+            tls: self.server.tls.clone(),
+            limits: self.server.limits.clone(),
         };
-        let place = Place::new(slot, self.shared.metrics.http.connections.clone());
+        let place = Place::new(slot, self.server.shared.metrics.http.connections.clone());
         self.tasks.spawn(async move {
             connection.run(stream).await;
             drop(place);

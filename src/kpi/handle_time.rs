@@ -32,7 +32,7 @@ pub(crate) fn record(totals: &mut Totals, handle_ms: u64, sign: i64) {
 /// }
 /// ```
 pub fn bucket_of(value_ms: u64) -> u16 {
-    let octave = u64::from(63 - (value_ms | (2 * HALF_STEPS - 1)).leading_zeros()) - 7;
+    let octave = u64::from((value_ms | (2 * HALF_STEPS - 1)).ilog2()) - 7;
     let bucket = octave * HALF_STEPS + (value_ms >> octave);
     u16::try_from(bucket).unwrap_or(u16::MAX)
 }

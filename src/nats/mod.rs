@@ -17,7 +17,10 @@ mod settings;
 mod subject;
 
 pub(crate) use api::parse as parse_answer;
-pub use api::{Api, ApiError, ConsumerInfo, ConsumerRequest, Deliver, StreamInfo, StreamRequest};
+pub use api::{
+    Api, ApiError, ConsumerEcho, ConsumerInfo, ConsumerRequest, Deliver, Delivered, StreamConfig,
+    StreamInfo, StreamRequest, StreamState,
+};
 pub use connect::{SUBSCRIPTION_CAPACITY, connect, server_addresses};
 pub use error::Error;
 pub use link::{Link, LinkState};

@@ -166,11 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn busy_at_is_near_the_peak_of_the_day() {
-        let midnight = MONDAY.plus_millis(DAY_MS);
-        let settings = Settings::starting_at(MONDAY).busy_at(midnight);
-        let curve = Curve::new(&settings, 1.3);
-        assert!(curve.load(midnight) > 1.5);
+    fn busy_at_is_a_monday_morning_whenever_it_is() {
+        let peak = load(&curve(0), 0, 10);
+        for hours in [0, 3, 9, 26, 100, 150, 167] {
+            let moment = MONDAY.plus_millis(hours * HOUR_MS + 12_345);
+            let settings = Settings::starting_at(MONDAY).busy_at(moment);
+            let found = Curve::new(&settings, 1.3).load(moment);
+            assert!((0.98..1.1).contains(&(found / peak)), "{hours} h: {found}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub struct Settings {
     pub start: Timestamp,
     /// How busy the center is; default 200 000 contacts a day.
     pub pace: Pace,
-    /// Local time of the center less UTC, milliseconds; moves the peaks of the day. Default 0.
+    /// Local time of the center less UTC, milliseconds; moves the peaks of day and week. Default 0.
     pub utc_offset_ms: i64,
     /// Different customers; default 8 000 000.
     pub customers: u64,
@@ -41,13 +41,15 @@ impl Settings {
         }
     }
 
-    /// Moves the center to where it is a quarter past ten in the morning at `moment`, the busiest
-    /// time of its day, so that a demonstration at night has something to show.
+    /// Moves the center's calendar so that `moment` is a Monday morning, a quarter past ten: the
+    /// busiest time of its week. A demonstration at night or on a Sunday has as much to show, and
+    /// always the same.
     #[must_use]
     pub fn busy_at(mut self, moment: Timestamp) -> Self {
-        let quarter_past_ten = 10 * 3_600_000 + 15 * 60_000;
-        let of_day = moment.as_millis().rem_euclid(DAY_MS);
-        self.utc_offset_ms = quarter_past_ten - of_day;
+        // 1970-01-05 was the first Monday.
+        let monday_at_ten = 4 * DAY_MS + 10 * 3_600_000 + 15 * 60_000;
+        let since = moment.as_millis() - monday_at_ten;
+        self.utc_offset_ms = -since.rem_euclid(7 * DAY_MS);
         self
     }
 }

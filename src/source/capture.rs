@@ -249,8 +249,7 @@ fn read_element(
     loop {
         let buffer = reader.fill_buf()?;
         if buffer.is_empty() {
-            let text = element.trim_ascii();
-            return Ok((!text.is_empty()).then(|| Bytes::copy_from_slice(text)));
+            return Ok(whole(element, max_bytes));
         }
         let mut taken = 0;
         let mut ended = false;
@@ -260,15 +259,25 @@ fn read_element(
                 ended = true;
                 break;
             }
-            if state.belongs(*byte) && element.len() <= max_bytes {
+            let leads = element.is_empty() && byte.is_ascii_whitespace();
+            if state.belongs(*byte) && !leads && element.len() <= max_bytes {
                 element.push(*byte);
             }
         }
         reader.consume(taken);
-        if ended && !element.trim_ascii().is_empty() {
-            return Ok(Some(Bytes::copy_from_slice(element.trim_ascii())));
+        if ended && !element.is_empty() {
+            return Ok(whole(element, max_bytes));
         }
     }
+}
+
+/// The text of an element; `None` when there is none. One that was cut keeps its length, so that
+/// the decoder sees it is too large.
+fn whole(mut element: Vec<u8>, max_bytes: usize) -> Option<Bytes> {
+    if element.len() <= max_bytes {
+        element.truncate(element.trim_ascii_end().len());
+    }
+    (!element.is_empty()).then(|| Bytes::from(element))
 }
 
 impl Elements {

@@ -18,11 +18,10 @@ use futures_util::stream::{SelectAll, select_all};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use super::jetstream::Surroundings;
 use super::message::envelope;
 use super::{
     Attached, Batch, Counters, Envelope, Error, MAX_BATCH, Position, ResetReason, SourceEvent,
-    StreamIdentity,
+    StreamIdentity, Surroundings,
 };
 use crate::nats::{Link, LinkState, stopped};
 use crate::time::Clock;
@@ -94,7 +93,7 @@ struct Reader {
 impl Reader {
     /// `None` when it is over.
     async fn run(&mut self) -> Option<()> {
-        let mut connects = self.state.borrow_and_update().connects;
+        let mut connects = self.wait_connected().await?;
         self.attached().await?;
         let mut chunk = Vec::with_capacity(MAX_BATCH);
         loop {
@@ -115,6 +114,16 @@ impl Reader {
                     self.link_changed(state, &mut connects).await?;
                 }
             }
+        }
+    }
+
+    /// The state may lag behind the client that we were given.
+    async fn wait_connected(&mut self) -> Option<u64> {
+        let connected = self.state.wait_for(|state| state.connected);
+        tokio::select! {
+            biased;
+            () = stopped(&mut self.stop) => None,
+            state = connected => state.map(|state| state.connects).ok(),
         }
     }
 

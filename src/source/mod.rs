@@ -14,6 +14,7 @@ mod event;
 pub mod jetstream;
 mod message;
 mod settings;
+mod surroundings;
 
 pub use capture::{Capture, CaptureError};
 pub use counters::{Counters, ResetReason};
@@ -24,6 +25,7 @@ pub use event::{
     StreamIdentity,
 };
 pub use settings::{Mode, Settings, Start};
+pub use surroundings::Surroundings;
 
 /// Most messages of one [`Batch`].
 pub const MAX_BATCH: usize = 500;

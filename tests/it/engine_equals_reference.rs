@@ -9,7 +9,9 @@ use crate::reference::{live, replay};
 
 /// Cases of each property; a longer run sets `CXPULSE_CASES`.
 fn cases() -> ProptestConfig {
-    let cases = std::env::var("CXPULSE_CASES").ok().and_then(|cases| cases.parse().ok());
+    let cases = std::env::var("CXPULSE_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
     ProptestConfig {
         cases: cases.unwrap_or(2500),
         failure_persistence: None,
@@ -44,8 +46,8 @@ proptest! {
     fn live_equals_reference((setup, messages, ticks) in live_universe(), restart_every in 0_usize..4) {
         let expected = live(&setup, &messages, &ticks);
         let found = engine_runs::live(&setup, &messages, &ticks, restart_every);
-        for (expected, found) in expected.iter().zip(&found) {
-            assert_same(expected, found, Compare::Counters);
+        for (one, other) in expected.iter().zip(&found) {
+            assert_same(one, other, Compare::Counters);
         }
     }
 

@@ -24,7 +24,11 @@ fn millis(millis: i64) -> Duration {
 }
 
 fn dimensions(setup: &Setup) -> Vec<String> {
-    let mut dimensions = vec!["channel".to_owned(), "queue".to_owned(), "agent_id".to_owned()];
+    let mut dimensions = vec![
+        "channel".to_owned(),
+        "queue".to_owned(),
+        "agent_id".to_owned(),
+    ];
     for name in setup.breakdowns.iter().flatten().chain(setup.values.keys()) {
         if !dimensions.contains(name) {
             dimensions.push(name.clone());
@@ -46,9 +50,16 @@ pub(crate) fn engine_settings(setup: &Setup) -> engine::Settings {
     });
     let rules = setup.service_level.rules.iter().map(|rule| {
         let mut matches = std::collections::BTreeMap::new();
-        matches.extend(rule.channel.clone().map(|value| ("channel".to_owned(), value)));
+        matches.extend(
+            rule.channel
+                .clone()
+                .map(|value| ("channel".to_owned(), value)),
+        );
         matches.extend(rule.queue.clone().map(|value| ("queue".to_owned(), value)));
-        kpi::ServiceLevelRule { matches, target: millis(rule.target_ms) }
+        kpi::ServiceLevelRule {
+            matches,
+            target: millis(rule.target_ms),
+        }
     });
     engine::Settings {
         windows: windows.collect(),
@@ -116,7 +127,11 @@ pub(crate) fn restarted(setup: &Setup, pipeline: &mut Pipeline, policy: WaitingP
     let mut sections = vec![pipeline.engine.begin_capture()];
     sections.extend(std::iter::from_fn(|| pipeline.engine.next_section()));
     let engine = Engine::restore(Arc::new(engine_settings(setup)), policy, sections);
-    Pipeline::new(Arc::new(decode_settings(setup)), KEY, engine.expect("a whole capture"))
+    Pipeline::new(
+        Arc::new(decode_settings(setup)),
+        KEY,
+        engine.expect("a whole capture"),
+    )
 }
 
 fn envelope(sequence: usize, message: &Message) -> Envelope {
@@ -144,14 +159,18 @@ pub(crate) fn replay(
 ) -> Output {
     let policy = WaitingPolicy::CountOnly;
     let mut pipeline = pipeline(setup, policy);
-    pipeline.engine.advance(at.map_or(Timestamp::MAX, Timestamp::from_millis));
+    pipeline
+        .engine
+        .advance(at.map_or(Timestamp::MAX, Timestamp::from_millis));
     for (sequence, message) in messages.iter().enumerate() {
         pipeline.process(&envelope(sequence, message), &mut |_| {});
         if at.is_none() && restart_every > 0 && sequence % restart_every == 0 {
             pipeline = restarted(setup, &mut pipeline, policy);
         }
     }
-    let instant = at.map(Timestamp::from_millis).or(pipeline.engine.replay_instant());
+    let instant = at
+        .map(Timestamp::from_millis)
+        .or(pipeline.engine.replay_instant());
     let view = match (pipeline.engine.stream_time(), instant) {
         (Some(_), Some(instant)) => pipeline.engine.view(instant),
         _ => pipeline.engine.empty_view(),
@@ -180,7 +199,9 @@ pub(crate) fn live(
             pipeline = restarted(setup, &mut pipeline, policy);
         }
         pipeline.engine.advance(Timestamp::from_millis(tick.at));
-        outputs.push(output(&pipeline.engine.view(Timestamp::from_millis(tick.at))));
+        outputs.push(output(
+            &pipeline.engine.view(Timestamp::from_millis(tick.at)),
+        ));
     }
     outputs
 }
@@ -204,8 +225,13 @@ pub(crate) fn output(view: &View) -> Output {
         ..Output::default()
     };
     for (breakdown_number, breakdown) in view.breakdowns.iter().enumerate() {
-        for (key_number, key) in breakdown.keys.iter().enumerate().filter(|(_, key)| key.live) {
-            let values = key.values.iter().map(|value| value.to_string());
+        for (key_number, key) in breakdown
+            .keys
+            .iter()
+            .enumerate()
+            .filter(|(_, key)| key.live)
+        {
+            let values = key.values.iter().map(ToString::to_string);
             let names = breakdown.dimensions.iter().cloned();
             for (window_number, window) in view.windows.iter().enumerate() {
                 for kpi in Kpi::ALL {
@@ -218,8 +244,18 @@ pub(crate) fn output(view: &View) -> Output {
                         kpi: kpi.name().to_owned(),
                     };
                     let by_chains = matches!(kpi, Kpi::Fcr | Kpi::FcrMature | Kpi::FcrCorrected);
-                    let complete = if by_chains { window.complete_for_fcr } else { window.complete };
-                    output.rows.insert(place, Row { reading: reading_of(&reading), complete });
+                    let complete = if by_chains {
+                        window.complete_for_fcr
+                    } else {
+                        window.complete
+                    };
+                    output.rows.insert(
+                        place,
+                        Row {
+                            reading: reading_of(&reading),
+                            complete,
+                        },
+                    );
                 }
             }
         }
@@ -240,5 +276,35 @@ fn reading_of(reading: &kpi::Reading) -> Reading {
         lower: reading.lower,
         upper: reading.upper,
         quantiles: quantiles.unwrap_or_default(),
+    }
+}
+
+/// The reference, and the engine beside it: each named edge is tried on both, and they must agree.
+pub(crate) mod both {
+    use crate::reference::output::{Compare, Output, assert_same};
+    use crate::reference::setup::{Message, Setup};
+    use crate::reference::{self, Tick};
+
+    /// The reference's replay, which the engine's equals, with and without restarts on the way.
+    pub(crate) fn replay(setup: &Setup, messages: &[Message], at: Option<i64>) -> Output {
+        let expected = reference::replay(setup, messages, at);
+        for restart_every in 0..=2 {
+            let found = super::replay(setup, messages, at, restart_every);
+            assert_same(&expected, &found, Compare::Counters);
+        }
+        expected
+    }
+
+    /// The reference's live run, which the engine's equals, with and without restarts on the way.
+    pub(crate) fn live(setup: &Setup, messages: &[Message], ticks: &[Tick]) -> Vec<Output> {
+        let expected = reference::live(setup, messages, ticks);
+        for restart_every in 0..=2 {
+            let found = super::live(setup, messages, ticks, restart_every);
+            assert_eq!(expected.len(), found.len());
+            for (one, other) in expected.iter().zip(&found) {
+                assert_same(one, other, Compare::Counters);
+            }
+        }
+        expected
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cxpulse::export::AlertSeries;
-use cxpulse::http::{Alerts, Auth, PATHS, Settings, Shared, Stopped, Tls, TlsError, serve};
+use cxpulse::http::{Alerts, Auth, PATHS, Server, Settings, Shared, Stopped, Tls, TlsError};
 use cxpulse::secret::Secret;
 use cxpulse::telemetry::{KnownLabels, SelfMetrics};
 use cxpulse::time::{Clock, ManualClock, Timestamp};
@@ -30,18 +30,18 @@ use crate::export::full_view;
 /// Longest wait for anything; only a failing test meets it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Server {
+struct Running {
     address: std::net::SocketAddr,
     shared: Arc<Shared>,
     metrics: SelfMetrics,
     clock: Arc<ManualClock>,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<Stopped, TlsError>>,
+    task: JoinHandle<Stopped>,
 }
 
 const START: Timestamp = Timestamp::from_millis(1_772_438_400_000);
 
-async fn start(settings: Settings) -> Server {
+async fn start(settings: Settings) -> Running {
     let clock = Arc::new(ManualClock::at(START));
     let registry = Registry::new();
     let shown: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
@@ -51,14 +51,11 @@ async fn start(settings: Settings) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let served = Arc::clone(&shared);
-    let task = tokio::spawn(async move {
-        let shutdown = async {
-            stopped.await.ok();
-        };
-        serve(listener, served, &settings, shutdown).await
-    });
-    Server {
+    let server = Server::new(Arc::clone(&shared), &settings).unwrap();
+    let task = tokio::spawn(server.serve(listener, async {
+        stopped.await.ok();
+    }));
+    Running {
         address,
         shared,
         metrics,
@@ -106,7 +103,7 @@ impl Answer {
     }
 }
 
-impl Server {
+impl Running {
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
@@ -636,7 +633,7 @@ async fn a_stop_ends_streams_and_idle_connections() {
     server.shared.set_stopping();
     server.stop.send(()).unwrap();
     let ended = timeout(PATIENCE, server.task).await.unwrap().unwrap();
-    assert_eq!(ended.unwrap(), Stopped::Drained);
+    assert_eq!(ended, Stopped::Drained);
     to_end(&mut reader).await;
     to_end(&mut idle).await;
     assert!(TcpStream::connect(server.address).await.is_err());
@@ -687,22 +684,22 @@ async fn tls_answers_those_who_speak_it_and_no_others() {
 }
 
 #[tokio::test]
-async fn tls_that_cannot_be_set_up_ends_the_server_at_once() {
-    let error = |change: fn(&mut Tls)| async move {
+async fn tls_that_cannot_be_set_up_is_no_server() {
+    let shared = start(Settings::default()).await.shared;
+    let error = |change: fn(&mut Tls)| {
         let mut settings = with_tls();
         change(settings.tls.as_mut().unwrap());
-        let server = start(settings).await;
-        let ended = timeout(PATIENCE, server.task).await.unwrap().unwrap();
-        ended.unwrap_err().to_string()
+        let server: Result<Server, TlsError> = Server::new(Arc::clone(&shared), &settings);
+        server.unwrap_err().to_string()
     };
-    let missing = error(|tls| tls.cert_file = "nowhere.pem".into()).await;
+    let missing = error(|tls| tls.cert_file = "nowhere.pem".into());
     assert_eq!(missing, "certificate nowhere.pem cannot be read");
-    let swapped = error(|tls| tls.key_file = tls_file("cert.pem")).await;
+    let swapped = error(|tls| tls.key_file = tls_file("cert.pem"));
     assert!(
         swapped.ends_with("cert.pem holds no private key in PEM form"),
         "{swapped}"
     );
-    let empty = error(|tls| tls.cert_file = tls_file("key.pem")).await;
+    let empty = error(|tls| tls.cert_file = tls_file("key.pem"));
     assert!(
         empty.ends_with("key.pem holds no certificate in PEM form"),
         "{empty}"

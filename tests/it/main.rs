@@ -8,6 +8,7 @@
 mod reference;
 
 mod config;
+mod documents;
 mod engine_equals_reference;
 mod engine_runs;
 mod export;

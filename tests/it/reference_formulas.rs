@@ -1,7 +1,8 @@
 //! The reference's formulas against published or hand-computed vectors.
+use crate::engine_runs::both::replay;
 use crate::reference::hash::xxh64;
 use crate::reference::setup::{Formula, Setup, TargetRule};
-use crate::reference::{replay, stats};
+use crate::reference::stats;
 use crate::reference_selftest::{assert_near, assert_share, contact, find, small, survey};
 
 #[test]

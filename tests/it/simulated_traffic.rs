@@ -72,17 +72,17 @@ fn the_center_is_understood_and_its_incident_shows() {
 
     let mut pipeline = pipeline(vec![WindowSpec::new("5m", Duration::from_mins(5))]);
     let mut reasons: BTreeMap<Reason, u32> = BTreeMap::new();
-    let mut run_to = |minutes: i64, pipeline: &mut Pipeline| {
+    let mut run_to = |minutes: i64, counting: &mut Pipeline| {
         let until = start.plus_millis(minutes * 60_000);
         for event in center.events_until(until) {
-            pipeline.engine.advance(event.publish_at);
+            counting.engine.advance(event.publish_at);
             let stored_at = event.publish_at;
-            if let Some(reason) = process(pipeline, event.subject, stored_at, event.payload) {
+            if let Some(reason) = process(counting, event.subject, stored_at, event.payload) {
                 *reasons.entry(reason).or_default() += 1;
             }
         }
-        pipeline.engine.advance(until);
-        pipeline.engine.view(until)
+        counting.engine.advance(until);
+        counting.engine.view(until)
     };
     let quiet = run_to(119, &mut pipeline);
     let bad = run_to(145, &mut pipeline);

@@ -131,14 +131,7 @@ fn key_of(setup: &Setup, breakdown: &[String], fact: &Fact<'_>) -> Vec<String> {
             .values
             .get(dimension)
             .is_none_or(|known| known.iter().any(|one| one == value));
-        key.push(
-            if listed {
-                value
-            } else {
-                "__other__"
-            }
-            .to_owned(),
-        );
+        key.push(if listed { value } else { "__other__" }.to_owned());
     }
     key
 }

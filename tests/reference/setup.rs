@@ -106,7 +106,11 @@ pub(crate) struct Message {
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let payload = String::from_utf8_lossy(&self.payload);
-        write!(f, "{:?} {:?} @{} {payload}", self.subject, self.headers, self.stored_at)
+        write!(
+            f,
+            "{:?} {:?} @{} {payload}",
+            self.subject, self.headers, self.stored_at
+        )
     }
 }
 

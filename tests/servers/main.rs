@@ -1,6 +1,8 @@
 //! Tests with real servers: nats-server, Prometheus, Alertmanager, and the built `cxpulse`.
 //! `scripts/fetch-tools` brings the servers; a test whose server is missing is skipped by name.
 
+mod alert_rules;
+mod alert_sinks;
 mod connection;
 mod crash;
 mod dead_letter;

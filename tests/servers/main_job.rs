@@ -100,7 +100,6 @@ impl Published {
 
 /// Issue 2, show 2.
 #[test]
-#[ignore = "until `cxpulse run` stands"]
 fn events_before_and_after_start_equal_a_brute_force_count() {
     let binary = require_tool!("nats-server");
     let folder = tempfile::tempdir().unwrap();
@@ -140,7 +139,6 @@ fn events_before_and_after_start_equal_a_brute_force_count() {
 
 /// Issue 2, show 3.
 #[test]
-#[ignore = "until `cxpulse run` stands"]
 fn prometheus_reads_the_numbers_of_the_api_and_is_up_from_the_start() {
     let nats_server = require_tool!("nats-server");
     let prometheus = require_tool!("prometheus");
@@ -194,7 +192,6 @@ fn prometheus_reads_the_numbers_of_the_api_and_is_up_from_the_start() {
 
 /// Issue 2, show 3.
 #[test]
-#[ignore = "until `cxpulse run` stands"]
 fn page_of_200_queues_and_4_channels_stays_below_20_000_series() {
     let binary = require_tool!("nats-server");
     let folder = tempfile::tempdir().unwrap();
@@ -239,7 +236,6 @@ fn page_of_200_queues_and_4_channels_stays_below_20_000_series() {
 
 /// Issue 2, show 4.
 #[test]
-#[ignore = "until `cxpulse run` stands"]
 fn alert_goes_pending_then_fires_after_its_for_then_clears() {
     let binary = require_tool!("nats-server");
     let folder = tempfile::tempdir().unwrap();
@@ -316,7 +312,6 @@ fn alert_goes_pending_then_fires_after_its_for_then_clears() {
 
 /// Issue 2, show 5.
 #[test]
-#[ignore = "until `cxpulse run` stands"]
 fn nats_starts_late_stops_and_dies_and_the_numbers_are_right() {
     let binary = require_tool!("nats-server");
     let folder = tempfile::tempdir().unwrap();

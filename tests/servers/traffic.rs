@@ -148,7 +148,10 @@ impl Traffic {
         match random.random_range(0..6) {
             0 => event["excluded"] = json!(true),
             1 => event["queue"] = json!("billing"),
-            2 => event["customer_id"] = json!(format!("c-{}", random.random_range(0..900))),
+            // A survey's customer is not asked for by any KPI.
+            2 if event["type"] == "interaction" => {
+                event["customer_id"] = json!(format!("c-{}", random.random_range(0..900)));
+            }
             3 => event["resolved"] = json!(random.random_bool(0.5)),
             4 if event["type"] == "survey" => event["nps"] = json!(random.random_range(0..=10)),
             _ => event["channel"] = json!("chat"),

@@ -24,6 +24,12 @@ impl Alertmanager {
     /// Starts Alertmanager with its data in `folder`.
     pub(crate) fn start(binary: &Path, folder: &Path) -> Self {
         let address = format!("127.0.0.1:{}", process::free_port());
+        Self::start_at(binary, folder, &address)
+    }
+
+    /// The same at a given address, for one that comes back.
+    pub(crate) fn start_at(binary: &Path, folder: &Path, address: &str) -> Self {
+        let address = address.to_owned();
         let config = folder.join("alertmanager.yml");
         fs::write(
             &config,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::{Amount, Change, Objective};
 use super::view::{NOTHING, ViewBuilder, seen};
 use super::*;
-use crate::kpi::{Cell, Count, Measure, Survival};
+use crate::kpi::{Cell, Count, Measure};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -141,35 +141,6 @@ fn means_have_a_baseline_too() {
         evaluator.evaluate(&view, at(step), false);
         assert_eq!(phase(&evaluator), expected, "at {seconds} s");
     }
-}
-
-#[test]
-fn survival_counts_have_a_baseline_too() {
-    let survival = |first: i64, repeats: i64| {
-        let mut counts = Survival {
-            first,
-            at_risk: [first; 28],
-            ..Survival::default()
-        };
-        counts.repeats[27] = repeats;
-        Cell {
-            survival: Some(counts),
-            ..Cell::default()
-        }
-    };
-    let mut dropping = rule(Condition::Drops(against_day(Amount::Absolute(0.2))));
-    dropping.kpi = Kpi::FcrCorrected;
-    let mut evaluator = evaluator(&[dropping]);
-    // The rest of the longer window: 10 repeats of 100, 0.9.
-    let view = ViewBuilder::new()
-        .window("1h", 24 * 8)
-        .window("24h", 24 * 30)
-        .key_with_cells(&[], &[], vec![survival(100, 35), survival(200, 45)])
-        .build(at(0));
-    let transitions = evaluator.evaluate(&view, at(0), false);
-    assert_eq!(phase(&evaluator), F);
-    assert_eq!(transitions[0].value, Some(0.65));
-    assert!((transitions[0].threshold.unwrap() - 0.7).abs() < 1e-12);
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn comes_in_publish_order_and_never_before_it_happened() {
 
 #[test]
 fn follows_the_pace_and_the_day() {
-    let mut center = Center::new(2, without_mishaps(20_000.0));
+    let mut center = Center::new(2, without_mishaps(8_000.0));
     let mut by_hour = Vec::new();
     for day_hour in 1..=7 * 24 {
         let events = center.events_until(hour(day_hour));
@@ -117,7 +117,7 @@ fn follows_the_pace_and_the_day() {
         by_hour.push(contacts.count());
     }
     let total: usize = by_hour.iter().sum();
-    assert!(total.abs_diff(140_000) < 2000, "{total}");
+    assert!(total.abs_diff(56_000) < 1200, "{total}");
     assert!(
         by_hour[10] > 8 * by_hour[3],
         "Monday morning against its night"
@@ -132,20 +132,20 @@ fn follows_the_pace_and_the_day() {
 fn a_steady_pace_counts_every_event() {
     let steady = Settings {
         pace: Pace::Steady {
-            events_per_second: 20.0,
+            events_per_second: 8.0,
         },
         ..Settings::starting_at(MONDAY)
     };
     let mut center = Center::new(3, steady);
     let first = center.events_until(hour(1)).count();
     let second = center.events_until(hour(2)).count();
-    assert!(first.abs_diff(72_000) < 3600, "{first}");
-    assert!(second.abs_diff(72_000) < 3600, "{second}");
+    assert!(first.abs_diff(28_800) < 1440, "{first}");
+    assert!(second.abs_diff(28_800) < 1440, "{second}");
 }
 
 #[test]
 fn an_incident_shows_at_its_queue_and_only_there() {
-    let mut center = Center::new(4, without_mishaps(150_000.0));
+    let mut center = Center::new(4, without_mishaps(100_000.0));
     center.events_until(hour(9)).for_each(drop);
     let quiet = payloads(&mut center, hour(10));
     let incident = Incident {
@@ -189,7 +189,7 @@ fn an_incident_shows_at_its_queue_and_only_there() {
 
 #[test]
 fn customers_come_back_over_days_where_skill_is_low() {
-    let mut center = Center::new(8, without_mishaps(12_000.0));
+    let mut center = Center::new(8, without_mishaps(6_000.0));
     let mut last_seen: BTreeMap<(String, String), Timestamp> = BTreeMap::new();
     let mut contacts: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     let mut delays = Vec::new();
@@ -227,7 +227,7 @@ fn customers_come_back_over_days_where_skill_is_low() {
 
 #[test]
 fn records_are_corrected_withdrawn_and_sent_twice() {
-    let mut center = Center::new(9, settings(50_000.0));
+    let mut center = Center::new(9, settings(25_000.0));
     let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (mut newer, mut withdrawn, mut twice) = (0, 0, 0);
     for event in center.events_until(hour(24)) {
@@ -243,9 +243,9 @@ fn records_are_corrected_withdrawn_and_sent_twice() {
         twice += usize::from(seen.contains(&event.payload));
         seen.push(event.payload);
     }
-    assert!((500..2250).contains(&newer), "{newer}");
-    assert!((25..150).contains(&withdrawn), "{withdrawn}");
-    assert!((150..450).contains(&twice), "{twice}");
+    assert!((250..1125).contains(&newer), "{newer}");
+    assert!((10..75).contains(&withdrawn), "{withdrawn}");
+    assert!((70..230).contains(&twice), "{twice}");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn memory_stays_bounded_at_any_pace() {
     };
     let mut center = Center::new(10, crowded);
     let mut longest = 0;
-    for step in 1..=60 {
+    for step in 1..=20 {
         center
             .events_until(MONDAY.plus_millis(step * 1000))
             .for_each(drop);

@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn has_the_published_proportions() {
-        let lines = lines(1, Settings::with_events(100_000));
+        let lines = lines(1, Settings::with_events(50_000));
         let bytes: usize = lines.iter().map(String::len).sum();
         assert_share(bytes, lines.len() * 1000, 0.321, 0.002);
 
@@ -427,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_third_of_the_contacts_meets_an_earlier_one() {
-        let events = parsed(&lines(2, Settings::with_events(100_000)));
+        let events = parsed(&lines(2, Settings::with_events(50_000)));
         let mut ids = HashSet::new();
         let mut chains = HashSet::new();
         let (mut contacts, mut repeats) = (0, 0);
@@ -449,7 +449,7 @@ mod tests {
 
     #[test]
     fn surveys_name_an_earlier_contact_and_its_queue() {
-        let lines = lines(8, Settings::with_events(50_000));
+        let lines = lines(8, Settings::with_events(30_000));
         let mut queues = BTreeMap::new();
         let (mut surveys, mut joined) = (0, 0);
         for event in parsed(&lines) {

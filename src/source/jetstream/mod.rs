@@ -29,6 +29,7 @@
 
 mod attach;
 mod audit;
+mod compare;
 
 mod reply;
 mod session;
@@ -44,7 +45,7 @@ use tracing::{info, warn};
 
 use super::{Begin, Counters, Error, Position, ResetReason, Resume, SourceEvent, StreamIdentity};
 use crate::nats::{Api, Link, Retry, stopped};
-use crate::source::Settings;
+use crate::source::{Settings, Surroundings};
 use crate::time::{Clock, Timestamp};
 
 /// Asked of the server: a sign of life at least so often.
@@ -69,21 +70,6 @@ pub struct Options {
     pub instance: String,
     /// Age limit of a stream that `settings.create` makes.
     pub create_max_age: Duration,
-}
-
-/// What a source runs on.
-#[derive(Clone, Debug)]
-pub struct Surroundings {
-    /// The connection.
-    pub client: Client,
-    /// Its state.
-    pub link: Arc<Link>,
-    /// Shared with the metrics page.
-    pub counters: Arc<Counters>,
-    /// Names consumers.
-    pub clock: Arc<dyn Clock>,
-    /// True when the process is to stop.
-    pub stop: watch::Receiver<bool>,
 }
 
 /// Reads the stream until `stop`, or until the reader of `events` is gone.

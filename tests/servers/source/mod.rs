@@ -13,21 +13,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cxpulse::nats::{self, Link};
-use cxpulse::source::jetstream::{self, Options, Surroundings};
+use cxpulse::source::jetstream::{self, Options};
 use cxpulse::source::{
     self, Attached, Begin, Change, Counters, Envelope, Error, GapCause, Position, ResetReason,
-    Resume, SourceEvent, StreamIdentity, core,
+    Resume, SourceEvent, StreamIdentity, Surroundings, core,
 };
 use cxpulse::time::SystemClock;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::support::broker::Broker;
 use crate::support::nats_raw::{Publish, RawNats};
 
-/// Longest wait for one event: reconnecting and twice the heartbeat, on a busy machine.
+/// Longest wait for what is expected: reconnecting and twice the heartbeat, on a busy machine.
 pub(crate) const WITHIN: Duration = Duration::from_mins(1);
 
 /// A running source with its reader.
@@ -119,11 +120,11 @@ impl Reading {
         }
     }
 
-    fn event(&mut self) -> SourceEvent {
+    fn event(&mut self, deadline: Instant) -> SourceEvent {
         let events = &mut self.events;
         let event = self
             .runtime
-            .block_on(async { tokio::time::timeout(WITHIN, events.recv()).await });
+            .block_on(async { tokio::time::timeout_at(deadline, events.recv()).await });
         let event = event.expect("an event comes in time").expect("it runs");
         match &event {
             SourceEvent::Attached(attached) => {
@@ -141,14 +142,16 @@ impl Reading {
     }
 
     pub(crate) fn until(&mut self, mut done: impl FnMut(&SourceEvent) -> bool) {
-        while !done(&self.event()) {}
+        let deadline = Instant::now() + WITHIN;
+        while !done(&self.event(deadline)) {}
     }
 
     /// The next so many messages.
     pub(crate) fn messages(&mut self, count: usize) -> Vec<Envelope> {
+        let deadline = Instant::now() + WITHIN;
         let mut messages = Vec::new();
         while messages.len() < count {
-            if let SourceEvent::Batch(batch) = self.event() {
+            if let SourceEvent::Batch(batch) = self.event(deadline) {
                 assert!(batch.envelopes.len() <= source::MAX_BATCH);
                 assert_eq!(
                     batch.position.sequence,

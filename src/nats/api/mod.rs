@@ -5,10 +5,17 @@
 //! what they do not know.
 
 use async_nats::Client;
+mod shapes;
+
 use async_nats::client::RequestErrorKind;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use shapes::{
+    ConsumerEcho, ConsumerInfo, ConsumerRequest, Deliver, Delivered, StreamConfig, StreamInfo,
+    StreamRequest, StreamState,
+};
 
 /// Asks JetStream.
 #[derive(Clone, Debug)]
@@ -56,137 +63,6 @@ impl ApiError {
     pub fn is_stream_not_found(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == Self::STREAM_NOT_FOUND)
     }
-}
-
-/// A stream as the server describes it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct StreamInfo {
-    /// When it was created, RFC 3339 with nanoseconds.
-    pub created: String,
-    /// Its settings.
-    pub config: StreamConfig,
-    /// What it holds.
-    pub state: StreamState,
-}
-
-/// The settings of a stream that matter here.
-#[derive(Clone, Debug, Deserialize)]
-pub struct StreamConfig {
-    /// Its name.
-    pub name: String,
-    /// `limits`, `interest` or `workqueue`.
-    pub retention: String,
-    /// What it stores; empty for a mirror.
-    #[serde(default)]
-    pub subjects: Vec<String>,
-    /// How long messages are kept, nanoseconds; 0 is for ever.
-    #[serde(default)]
-    pub max_age: u64,
-}
-
-/// What a stream holds.
-#[derive(Clone, Debug, Deserialize)]
-pub struct StreamState {
-    /// Messages stored now.
-    pub messages: u64,
-    /// Sequence of the oldest one; one more than `last_seq` when there is none.
-    pub first_seq: u64,
-    /// When that was stored, RFC 3339; the year 1 when there is none.
-    pub first_ts: String,
-    /// Sequence of the newest message there has ever been.
-    pub last_seq: u64,
-}
-
-/// A stream to be created, with limits retention on file.
-#[derive(Clone, Debug, Serialize)]
-pub struct StreamRequest {
-    /// Its name.
-    pub name: String,
-    /// What it stores.
-    pub subjects: Vec<String>,
-    /// `limits`.
-    pub retention: &'static str,
-    /// `file`.
-    pub storage: &'static str,
-    /// How long messages are kept, nanoseconds.
-    pub max_age: u64,
-    /// Most bytes kept; the oldest go first.
-    pub max_bytes: u64,
-    /// 1: more copies are an operator's choice.
-    pub num_replicas: u32,
-    /// How long message ids are remembered, nanoseconds.
-    pub duplicate_window: u64,
-    /// For people who list streams.
-    pub description: String,
-}
-
-/// A consumer to be created: no acknowledgements, in memory, gone when idle.
-#[derive(Clone, Debug, Serialize)]
-pub struct ConsumerRequest {
-    /// Its name.
-    pub name: String,
-    /// Where delivery begins.
-    #[serde(flatten)]
-    pub deliver: Deliver,
-    /// Subjects wanted; all when empty.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub filter_subjects: Vec<String>,
-    /// How long it stays without pull requests, nanoseconds.
-    pub inactive_threshold: u64,
-    /// For people who list consumers.
-    pub description: String,
-}
-
-/// Where delivery begins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "deliver_policy", rename_all = "snake_case")]
-pub enum Deliver {
-    /// With the oldest message.
-    All,
-    /// With the first message of this sequence or a later one.
-    ByStartSequence {
-        /// At least 1.
-        opt_start_seq: u64,
-    },
-    /// With the first message stored then or later.
-    ByStartTime {
-        /// RFC 3339.
-        opt_start_time: String,
-    },
-}
-
-/// A consumer as the server describes it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct ConsumerInfo {
-    /// Its name.
-    pub name: String,
-    /// What the server understood of the request.
-    #[serde(default)]
-    pub config: ConsumerEcho,
-    /// How far delivery is.
-    pub delivered: Delivered,
-    /// Messages that match and are not delivered yet.
-    pub num_pending: u64,
-}
-
-/// The echo of what would silently be ignored by a server that does not know it.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct ConsumerEcho {
-    /// One subject.
-    #[serde(default)]
-    pub filter_subject: Option<String>,
-    /// Several subjects.
-    #[serde(default)]
-    pub filter_subjects: Vec<String>,
-}
-
-/// How far delivery is.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Delivered {
-    /// Messages delivered by this consumer.
-    pub consumer_seq: u64,
-    /// Stream sequence of the last one.
-    pub stream_seq: u64,
 }
 
 #[derive(Deserialize)]
