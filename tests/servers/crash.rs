@@ -77,6 +77,8 @@ impl Scene {
         let subjects = ["cx.interactions.>", "cx.surveys.>", "orders.>"];
         nats.create_stream("CX", &subjects, &json!({}))
             .expect("a new stream");
+        nats.create_stream("DEAD", &["cx.dead_letter"], &json!({}))
+            .expect("a stream of dead letters");
         let now_ms = SystemClock.now().as_millis();
         let (config, address) = config_in(&broker, folder.path());
         Self {
