@@ -2,11 +2,6 @@
 //! afterwards equals a brute-force count and a cxpulse that was never interrupted.
 //!
 //! `CXPULSE_KILLS=100 CXPULSE_SEED=1 cargo test --test servers kills -- --nocapture` is the long run.
-#![expect(
-    clippy::shadow_unrelated,
-    clippy::case_sensitive_file_extension_comparisons,
-    reason = "each run of the service has the name of the one before, and its files are ours"
-)]
 
 use std::path::Path;
 use std::thread;
@@ -299,7 +294,7 @@ fn check_after(scene: &mut Scene, what: &str) {
         page.value("cxpulse_checkpoint_last_success_timestamp_seconds", &[]) > Some(0.0)
     });
     assert!(service.stop().success(), "{what}");
-    let names = std::fs::read_dir(&state).expect("the state").flatten();
+    let names = std::fs::read_dir(&state).expect("a folder").flatten();
     let names: Vec<String> = names
         .map(|file| file.file_name().to_string_lossy().into_owned())
         .collect();

@@ -1,9 +1,5 @@
 //! Disks that fail, streams that are not what they were, configurations that changed: what cxpulse
 //! does, as `docs/recovery.md` has it.
-#![expect(
-    clippy::shadow_unrelated,
-    reason = "each run of the service has the name of the one before, and its files are ours"
-)]
 
 use std::fs;
 use std::io::Write;
@@ -82,19 +78,10 @@ impl Scene {
         self.folder.path().join("state")
     }
 
-    /// Waits until so many contacts count in the 24h window.
-    fn wait_for(service: &mut Service, contacts: u32) -> Page {
-        let what = format!("{contacts} contacts");
-        service.wait_for_metrics(&what, WITHIN, |page| {
-            assert!(page.value("cxpulse_stream_lag_messages", &[]) >= Some(0.0));
-            samples(page) == Some(f64::from(contacts))
-        })
-    }
-
     /// Starts, reads all 30, and stops in order.
     fn read_once(&self) {
         let mut service = self.start();
-        let page = Self::wait_for(&mut service, 30);
+        let page = wait_for(&mut service, 30);
         assert_eq!(complete(&page), Some(1.0));
         assert!(service.stop().success());
     }
@@ -140,20 +127,20 @@ fn a_removed_directory_is_made_again_with_its_key() {
     let binary = require_tool!("nats-server");
     let mut scene = Scene::new(&binary, &json!({}));
     let mut service = scene.start();
-    Scene::wait_for(&mut service, 30);
+    wait_for(&mut service, 30);
     wait_for_checkpoint(&mut service);
     let key = fs::read(scene.state().join("key")).unwrap();
     fs::remove_dir_all(scene.state()).unwrap();
     scene.publish(5, 1000);
-    Scene::wait_for(&mut service, 35);
+    wait_for(&mut service, 35);
     wait_for_checkpoint(&mut service);
     assert_eq!(fs::read(scene.state().join("key")).unwrap(), key);
     service.kill();
     // The stream is gone: what is known comes from the directory alone.
     scene.nats.purge_stream("CX", &json!({})).unwrap();
-    let mut service = scene.start();
-    Scene::wait_for(&mut service, 35);
-    assert!(service.stop().success());
+    let mut again = scene.start();
+    wait_for(&mut again, 35);
+    assert!(again.stop().success());
 }
 
 #[test]
@@ -161,7 +148,7 @@ fn a_file_in_place_of_the_directory_is_counted_and_survived() {
     let binary = require_tool!("nats-server");
     let mut scene = Scene::new(&binary, &json!({}));
     let mut service = scene.start();
-    Scene::wait_for(&mut service, 30);
+    wait_for(&mut service, 30);
     wait_for_checkpoint(&mut service);
     fs::remove_dir_all(scene.state()).unwrap();
     // Between the two a checkpoint may have made the directory again.
@@ -171,14 +158,14 @@ fn a_file_in_place_of_the_directory_is_counted_and_survived() {
     let before = failures(&service.metrics());
     service.wait_for_metrics("failures", WITHIN, |page| failures(page) >= before + 2);
     scene.publish(5, 1000);
-    Scene::wait_for(&mut service, 35);
+    wait_for(&mut service, 35);
     assert!(service.log().contains("checkpoint failed"));
     fs::remove_file(scene.state()).unwrap();
     wait_for_checkpoint(&mut service);
     service.kill();
-    let mut service = scene.start();
-    Scene::wait_for(&mut service, 35);
-    assert!(service.stop().success());
+    let mut again = scene.start();
+    wait_for(&mut again, 35);
+    assert!(again.stop().success());
 }
 
 /// A small file system in memory; gone with the test.
@@ -210,7 +197,7 @@ fn a_full_disk_is_counted_and_survived() {
         skip_or_fail!("no right to mount a small file system");
     };
     let mut service = scene.start();
-    Scene::wait_for(&mut service, 30);
+    wait_for(&mut service, 30);
     wait_for_checkpoint(&mut service);
     let filler = scene.state().join("filler");
     let mut file = fs::File::create(&filler).unwrap();
@@ -222,14 +209,14 @@ fn a_full_disk_is_counted_and_survived() {
         failures(page) >= before + 2
     });
     scene.publish(5, 1000);
-    Scene::wait_for(&mut service, 35);
+    wait_for(&mut service, 35);
     drop(file);
     fs::remove_file(&filler).unwrap();
     wait_for_checkpoint(&mut service);
     service.kill();
-    let mut service = scene.start();
-    Scene::wait_for(&mut service, 35);
-    assert!(service.stop().success());
+    let mut again = scene.start();
+    wait_for(&mut again, 35);
+    assert!(again.stop().success());
     drop(disk);
 }
 
@@ -245,7 +232,7 @@ fn a_recreated_stream_is_read_anew_and_history_is_incomplete() {
     scene.next -= 5;
     scene.publish(5, 1000);
     let mut service = scene.start();
-    let page = Scene::wait_for(&mut service, 40);
+    let page = wait_for(&mut service, 40);
     assert_eq!(complete(&page), Some(0.0));
     assert!(service.log().contains("the stream was recreated"));
     // The counters begin anew.
@@ -269,7 +256,7 @@ fn what_was_purged_or_expired_unread_is_counted() {
         }
         let read = if lost > 4.5 { 33 } else { 61 };
         let mut service = scene.start();
-        let page = Scene::wait_for(&mut service, read);
+        let page = wait_for(&mut service, read);
         assert_eq!(complete(&page), Some(0.0));
         let gap = page.value("cxpulse_stream_gap_messages_total", &[]);
         assert_eq!(gap, Some(lost));
@@ -289,7 +276,7 @@ fn a_lost_tail_is_told_and_new_messages_count() {
     scene.nats = scene.broker.client();
     scene.publish(10, 1000);
     let mut service = scene.start();
-    Scene::wait_for(&mut service, 40);
+    wait_for(&mut service, 40);
     assert!(service.stop().success());
 
     scene.broker.stop();
@@ -297,10 +284,10 @@ fn a_lost_tail_is_told_and_new_messages_count() {
     copy(&saved, &jetstream);
     scene.broker.start();
     scene.nats = scene.broker.client();
-    let mut service = scene.start();
-    Scene::wait_for(&mut service, 40);
+    let mut again = scene.start();
+    wait_for(&mut again, 40);
     scene.publish(5, 1000);
-    let page = Scene::wait_for(&mut service, 45);
+    let page = wait_for(&mut again, 45);
     assert_eq!(complete(&page), Some(0.0));
     assert!(again.log().contains("the stream ends before our position"));
     assert!(again.stop().success());
@@ -314,7 +301,7 @@ fn a_changed_configuration_is_rebuilt_or_refused() {
     let before = scene.base.clone();
     scene.base = format!("{before}[kpis]\nshort_abandon = \"6s\"\n");
     let mut service = scene.start();
-    let page = Scene::wait_for(&mut service, 30);
+    let page = wait_for(&mut service, 30);
     assert_eq!(complete(&page), Some(1.0), "rebuilt from the whole stream");
     assert!(
         service
@@ -342,8 +329,8 @@ fn a_changed_configuration_is_rebuilt_or_refused() {
     let (base, folder) = (&changed, scene.folder.path());
     let mut reset = Service::spawn(base, &scene.address, folder, &["--accept-state-reset"]);
     reset.wait_for_answer();
-    let page = Scene::wait_for(&mut reset, 21);
-    assert_eq!(complete(&page), Some(0.0));
+    let lacking = wait_for(&mut reset, 21);
+    assert_eq!(complete(&lacking), Some(0.0));
     assert!(reset.stop().success());
 }
 
@@ -356,19 +343,23 @@ fn core_nats_keeps_the_figures_and_says_what_it_cannot_know() {
     service.wait_until_ready(WITHIN);
     scene.publish(1, 30 * 3_600_000);
     scene.publish(10, 1000);
-    let page = Scene::wait_for(&mut service, 10);
+    let page = wait_for(&mut service, 10);
     assert_eq!(complete(&page), Some(0.0));
     wait_for_checkpoint(&mut service);
     service.kill();
     scene.publish(3, 1000);
-    let mut service = scene.start();
-    let page = Scene::wait_for(&mut service, 10);
-    assert_eq!(page.count("cxpulse_events_received_total"), 0, "a clean 0");
+    let mut again = scene.start();
+    let restored = wait_for(&mut again, 10);
+    assert_eq!(
+        restored.count("cxpulse_events_received_total"),
+        0,
+        "a clean 0"
+    );
     scene.publish(5, 1000);
-    let page = Scene::wait_for(&mut service, 15);
-    assert_eq!(page.count("cxpulse_events_received_total"), 5);
-    assert_eq!(complete(&page), Some(0.0));
-    assert!(service.stop().success());
+    let grown = wait_for(&mut again, 15);
+    assert_eq!(grown.count("cxpulse_events_received_total"), 5);
+    assert_eq!(complete(&grown), Some(0.0));
+    assert!(again.stop().success());
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -63,10 +63,10 @@ impl Service {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CXPULSE__")) {
             command.env_remove(name);
         }
-        for one in more {
-            match one.split_once('=') {
+        for argument in more {
+            match argument.split_once('=') {
                 Some((name, value)) => command.env(name, value),
-                None => command.arg(one),
+                None => command.arg(argument),
             };
         }
         Self {
