@@ -65,12 +65,7 @@ impl Directory {
             .create(path)
             .map_err(failed(path))?;
         let lock_path = path.join("lock");
-        let lock = private()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(&lock_path);
-        let lock = lock.map_err(failed(&lock_path))?;
+        let lock = open_lock(&lock_path).map_err(failed(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -156,7 +151,7 @@ impl Identity {
             .create(path)?;
         let lock_path = path.join("lock");
         if !lock_path.exists() {
-            let lock = private().create_new(true).write(true).open(&lock_path)?;
+            let lock = open_lock(&lock_path)?;
             lock.try_lock()?;
             *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
         }
@@ -171,6 +166,24 @@ pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600).custom_flags(O_NOFOLLOW);
     options
+}
+
+/// Opens the file to lock, made where it is missing. It is held open for reading only: a file that
+/// is open for writing would keep an administrator from making the disk read-only.
+fn open_lock(path: &Path) -> io::Result<File> {
+    match private().read(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            drop(
+                private()
+                    .create(true)
+                    .write(true)
+                    .truncate(false)
+                    .open(path)?,
+            );
+            private().read(true).open(path)
+        }
+        opened => opened,
+    }
 }
 
 /// Refuse to open a symbolic link.

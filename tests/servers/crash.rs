@@ -145,6 +145,14 @@ fn has_checkpoint(state: &Path) -> bool {
         .any(|path| path.extension().is_some_and(|extension| extension == "cxp"))
 }
 
+/// Waits until everything published is counted.
+fn wait_for_all(service: &Service, published: &[Publish]) {
+    let events = count_events(published);
+    process::wait_until(&format!("{events} events"), WITHIN, || {
+        service.metrics().count("cxpulse_events_received_total") == events
+    });
+}
+
 /// The alert and key of everything that fires.
 fn firing(service: &Service) -> Vec<String> {
     let page = service.metrics();
@@ -185,6 +193,10 @@ fn kills_at_random_instants_change_no_number() {
     let mut random = StdRng::seed_from_u64(seed);
     let mut scene = Scene::new(&binary, seed);
     scene.publish(400);
+    let other = tempfile::tempdir().unwrap();
+    let (config, address) = config_in(&scene.broker, other.path());
+    let mut uninterrupted = Service::start(&config, &address, other.path());
+    uninterrupted.wait_until_ready(WITHIN);
     for kill in 1..=kills {
         let mut service = scene.start(&[]);
         match random.random_range(0..4) {
@@ -213,14 +225,17 @@ fn kills_at_random_instants_change_no_number() {
         }
         service.kill();
         println!("kill {kill}: {} scrapes so far", scene.scrapes.count());
+        let mut after = scene.start(&[]);
+        scene.check(&mut after);
+        process::wait_until("the same firing alerts after a kill", WITHIN, || {
+            firing(&after) == firing(&uninterrupted)
+        });
+        after.kill();
     }
     let mut killed = scene.start(&[]);
     scene.check(&mut killed);
 
-    let other = tempfile::tempdir().unwrap();
-    let (config, address) = config_in(&scene.broker, other.path());
-    let mut uninterrupted = Service::start(&config, &address, other.path());
-    uninterrupted.wait_until_ready(WITHIN);
+    wait_for_all(&uninterrupted, &scene.published);
     assert_as_expected(&uninterrupted, &scene.published, scene.now_ms);
     assert_eq!(rows_of_24h(&killed), rows_of_24h(&uninterrupted));
     // Both have judged the last numbers once more.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cxpulse::time::{Clock, SystemClock};
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::support::broker::Broker;
 use crate::support::nats_raw::{Publish, RawNats};
 use crate::support::page::Page;
+use crate::support::process;
 use crate::support::service::Service;
 use crate::support::tools::{require_tool, skip_or_fail};
 
@@ -183,6 +184,18 @@ impl SmallDisk {
     }
 }
 
+impl SmallDisk {
+    /// Makes it read-only (`ro`) or writable again (`rw`), as soon as no file on it is being written.
+    fn remount(&self, how: &str) {
+        process::wait_until(&format!("remount,{how}"), WITHIN, || {
+            let mut mount = Command::new("mount");
+            mount.args(["-o", &format!("remount,{how}")]).arg(&self.0);
+            mount.stderr(Stdio::null());
+            mount.status().expect("mount").success()
+        });
+    }
+}
+
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         drop(Command::new("umount").arg("-l").arg(&self.0).status());
@@ -212,6 +225,30 @@ fn a_full_disk_is_counted_and_survived() {
     wait_for(&mut service, 35);
     drop(file);
     fs::remove_file(&filler).unwrap();
+    wait_for_checkpoint(&mut service);
+    service.kill();
+    let mut again = scene.start();
+    wait_for(&mut again, 35);
+    assert!(again.stop().success());
+    drop(disk);
+}
+
+#[test]
+fn a_read_only_disk_is_counted_and_survived() {
+    let binary = require_tool!("nats-server");
+    let mut scene = Scene::new(&binary, &json!({}));
+    let Some(disk) = SmallDisk::mount(&scene.state()) else {
+        skip_or_fail!("no right to mount a small file system");
+    };
+    let mut service = scene.start();
+    wait_for(&mut service, 30);
+    wait_for_checkpoint(&mut service);
+    disk.remount("ro");
+    let before = failures(&service.metrics());
+    service.wait_for_metrics("failures", WITHIN, |page| failures(page) >= before + 2);
+    scene.publish(5, 1000);
+    wait_for(&mut service, 35);
+    disk.remount("rw");
     wait_for_checkpoint(&mut service);
     service.kill();
     let mut again = scene.start();
