@@ -65,13 +65,11 @@ pub enum RestoreError {
         /// Where the reference is.
         kind: SectionKind,
     },
-    /// Shards are missing or come twice.
-    #[error("{found} shards where there are {expected}")]
-    Shards {
-        /// How many there are.
-        found: usize,
-        /// How many there must be.
-        expected: usize,
+    /// A shard comes twice.
+    #[error("section {kind:?} holds what another one holds")]
+    Twice {
+        /// What it is.
+        kind: SectionKind,
     },
 }
 
@@ -108,9 +106,10 @@ impl ShardCapture {
         !self.written[shard]
     }
 
-    pub(super) fn store(&mut self, shard: usize, bytes: Vec<u8>) {
+    /// Notes the shard as written: `bytes`, or nothing where the shard is empty.
+    pub(super) fn store(&mut self, shard: usize, bytes: Option<Vec<u8>>) {
         self.written[shard] = true;
-        self.done.push(bytes);
+        self.done.extend(bytes);
     }
 
     /// A written shard that has not been handed out.

@@ -248,10 +248,13 @@ impl Chains {
         if let Some(bytes) = capture.take() {
             return Some(bytes);
         }
-        if let Some(at) = capture.next_due() {
+        while let Some(at) = capture.next_due() {
             let bytes = encoded(&self.shards[at], &capture.numbers);
             capture.store(at, bytes);
-            return capture.take();
+            let written = capture.take();
+            if written.is_some() {
+                return written;
+            }
         }
         self.capture = None;
         None
@@ -284,14 +287,20 @@ impl Chains {
                 self.schedule(id, contact.event_time);
             }
             self.contacts += contacts.len();
-            self.shards[shard_of(id, SHARDS)].insert(id, Chain::from_vec(contacts));
+            let shard = &mut self.shards[shard_of(id, SHARDS)];
+            if shard.insert(id, Chain::from_vec(contacts)).is_some() {
+                return Err(RestoreError::Twice { kind });
+            }
         }
         Ok(())
     }
 }
 
-/// The chains ordered by id, routes by their canonical numbers.
-fn encoded(shard: &Shard, numbers: &RouteNumbers) -> Vec<u8> {
+/// The chains ordered by id, routes by their canonical numbers; `None` without chains.
+fn encoded(shard: &Shard, numbers: &RouteNumbers) -> Option<Vec<u8>> {
+    if shard.is_empty() {
+        return None;
+    }
     let mut chains: Vec<(u128, Vec<Contact>)> = shard
         .iter()
         .map(|(id, chain)| (*id, chain.to_vec()))
@@ -300,7 +309,7 @@ fn encoded(shard: &Shard, numbers: &RouteNumbers) -> Vec<u8> {
     for contact in chains.iter_mut().flat_map(|chain| chain.1.iter_mut()) {
         contact.route = number_of(numbers, contact.route);
     }
-    encode(&chains)
+    Some(encode(&chains))
 }
 
 fn gap_ms(earlier: &Contact, later: &Contact) -> i64 {

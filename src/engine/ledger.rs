@@ -294,10 +294,13 @@ impl Ledger {
         if let Some(bytes) = capture.take() {
             return Some(bytes);
         }
-        if let Some(at) = capture.next_due() {
+        while let Some(at) = capture.next_due() {
             let bytes = self.shards[at].encoded(&capture.numbers);
             capture.store(at, bytes);
-            return capture.take();
+            let written = capture.take();
+            if written.is_some() {
+                return written;
+            }
         }
         self.capture = None;
         None
@@ -330,17 +333,21 @@ impl Ledger {
             self.schedule(id, &entry);
             self.link(id, joined_interaction(&entry));
             self.entries += 1;
-            self.shards[shard_of(id.0, SHARDS)]
-                .entries
-                .insert(id.0, entry);
+            let shard = &mut self.shards[shard_of(id.0, SHARDS)];
+            if shard.entries.insert(id.0, entry).is_some() {
+                return Err(RestoreError::Twice { kind });
+            }
         }
         Ok(())
     }
 }
 
 impl Shard {
-    /// The entries ordered by id, routes by their canonical numbers.
-    fn encoded(&self, numbers: &RouteNumbers) -> Vec<u8> {
+    /// The entries ordered by id, routes by their canonical numbers; `None` without entries.
+    fn encoded(&self, numbers: &RouteNumbers) -> Option<Vec<u8>> {
+        if self.entries.is_empty() {
+            return None;
+        }
         let mut entries: Vec<(u128, Entry)> = self
             .entries
             .iter()
@@ -353,7 +360,7 @@ impl Shard {
                 survey.own_route = number_of(numbers, survey.own_route);
             }
         }
-        encode(&entries)
+        Some(encode(&entries))
     }
 }
 
