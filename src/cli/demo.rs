@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     let mut config = demo_config(directory.clone());
     config.http.listen = arguments.listen;
     let now = SystemClock.now();
-    let mut center = center(arguments.seed, now);
+    let center = center(arguments.seed, now);
     let incident = Incident {
         from: now.plus_millis(INCIDENT_MS.0),
         until: now.plus_millis(INCIDENT_MS.1),
@@ -68,8 +68,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         config.source.subjects = vec!["cx.interactions.>".into(), "cx.surveys.>".into()];
         config.source.create = true;
         config.dead_letter.create = true;
-        center.inject(incident)?;
-        Publisher::new(config.nats.clone(), center).start(now)?;
+        Publisher::new(config.nats.clone(), center)
+            .with_incident(incident, progress_bar())
+            .start(now, HISTORY_MS)?;
         Feed::Nats
     } else {
         config.sink.nats_subject = None;
