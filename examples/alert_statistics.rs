@@ -209,6 +209,7 @@ fn view() -> View {
         windows: vec![WindowView {
             name: "1h".into(),
             length_ms: 3_600_000,
+            day_from: None,
             complete: true,
             complete_for_fcr: true,
             for_alert_only: false,
@@ -225,5 +226,6 @@ fn view() -> View {
             }],
         }],
         stats: Stats::default(),
+        history: Arc::default(),
     }
 }

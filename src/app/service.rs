@@ -139,6 +139,9 @@ async fn serve(service: Service) -> Result<()> {
     let (publisher, letter_worker) =
         dead_letter::channel(&config.dead_letter, &letter_counters, Arc::clone(&clock));
     let uses_nats = matches!(feed, Feed::Nats);
+    if uses_nats {
+        shared.set_uses_nats();
+    }
     let worker = WorkerParts {
         config: config.clone(),
         directory_path: directory.path().to_owned(),
@@ -518,6 +521,7 @@ impl WorkerParts {
             next_number,
             rebuild,
         } = recovered;
+        engine.keep_history();
         if place.is_none() {
             engine.advance(now);
             self.metrics.hide_counters(false);

@@ -303,6 +303,7 @@ impl Worker {
         self.progress.continues = false;
         // A view of the caught-up state first: the families appear with their values.
         self.advance(self.clock.now());
+        self.pipeline.engine.fill_history();
         self.refresh(self.clock.now());
         self.progress.caught_up = true;
         self.metrics.hide_counters(false);
@@ -454,7 +455,7 @@ pub(super) fn resume_of(place: Option<&Place>, begin: Begin) -> Resume {
 pub(super) fn needed_history_ms(config: &Config) -> i64 {
     let windows = config.engine.windows.iter();
     let longest = windows
-        .map(|window| millis_of(window.length).saturating_add(millis_of(window.delay)))
+        .map(|window| millis_of(window.longest()).saturating_add(millis_of(window.delay)))
         .max()
         .unwrap_or(0);
     longest

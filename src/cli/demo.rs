@@ -111,6 +111,9 @@ fn demo_config(directory: PathBuf) -> Config {
         .engine
         .windows
         .insert(0, WindowSpec::new("1m", Duration::from_mins(1)));
+    config.http.board.title = "cxpulse demo".into();
+    config.http.board.window = Some("1m".into());
+    config.http.board.targets.insert(Kpi::Aht, 420.0);
     config.alert.interval = Duration::from_secs(5);
     config.alert.rules.push(Rule {
         name: "SupportHandleTimeHigh".into(),

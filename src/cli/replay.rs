@@ -110,7 +110,7 @@ fn adapted(mut config: Config, arguments: &Arguments) -> Result<Config, String> 
     for window in &windows {
         if windows
             .iter()
-            .filter(|other| other.length == window.length)
+            .filter(|other| other.length == window.length && other.day == window.day)
             .count()
             > 1
         {
@@ -149,8 +149,13 @@ fn adapted(mut config: Config, arguments: &Arguments) -> Result<Config, String> 
     Ok(config)
 }
 
-/// A window of that length: the configured one where there is one, with its pane and delay.
+/// The day so far of that name, else a window of that length: the configured one where there is
+/// one, with its pane and delay.
 fn window_of(text: &str, configured: &[WindowSpec]) -> Result<WindowSpec, String> {
+    let mut days = configured.iter().filter(|window| window.day.is_some());
+    if let Some(day) = days.find(|day| day.name == text) {
+        return Ok(day.clone());
+    }
     let length = parse_duration(text).map_err(|problem| format!("--window {text}: {problem}"))?;
     if let Some(known) = configured.iter().find(|window| window.length == length) {
         return Ok(WindowSpec {

@@ -11,9 +11,11 @@ mod capture;
 mod chains;
 mod delta;
 mod hashing;
+mod history;
 mod ledger;
 mod panes;
 mod persist;
+mod recall;
 mod routes;
 mod settings;
 mod snapshot;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 
 pub use accounting::Outcome;
 pub use capture::{RestoreError, Section, SectionKind};
+pub use history::{HISTORY_KPIS, HISTORY_POINTS, History};
 pub use settings::Settings;
 pub use view::{BreakdownView, KeyView, Lifetime, Stats, View, WindowView};
 
@@ -78,6 +81,9 @@ pub struct Engine {
     history_floor: Option<Timestamp>,
     /// Events seen, for the order of equal versions.
     order: u64,
+    /// The past hours; `None` where nobody asked for them. Shared with the views until the next
+    /// point.
+    history: Option<Arc<History>>,
 }
 
 impl Engine {
@@ -105,6 +111,7 @@ impl Engine {
             earliest_event: None,
             history_floor: None,
             order: 0,
+            history: None,
             geometries,
             settings,
         }
@@ -180,6 +187,14 @@ impl Engine {
 
     /// Moves T to `now` (never backwards) and lets the waiting events in that it passes.
     pub fn advance(&mut self, now: Timestamp) {
+        while let Some(at) = self.history.as_ref().and_then(|history| history.due(now)) {
+            self.pass(at);
+            self.record_history(at);
+        }
+        self.pass(now);
+    }
+
+    fn pass(&mut self, now: Timestamp) {
         if now <= self.now {
             return;
         }

@@ -67,6 +67,8 @@ pub(super) struct Panes {
     rows: BTreeMap<i64, Vec<u8>>,
     /// No window looks before this moment any more.
     bound: Timestamp,
+    /// Rows are kept for so much longer than the windows look back, milliseconds.
+    kept_ms: i64,
     pending: Vec<(Timestamp, RouteId, Delta)>,
     pending_index: HashMap<(Timestamp, RouteId), usize, DefaultHashBuilder>,
     spare: Vec<Delta>,
@@ -93,16 +95,7 @@ impl Panes {
     ) -> Self {
         let windows = geometries
             .iter()
-            .map(|geometry| Window {
-                geometry: *geometry,
-                by_repeats,
-                has_survival: by_repeats && geometry.length_ms > geometry.horizon_ms,
-                main: Range::EMPTY,
-                mature: Range::EMPTY,
-                followed: Range::EMPTY,
-                at_risk: [Range::EMPTY; STEPS],
-                cells: Vec::new(),
-            })
+            .map(|geometry| Window::new(geometry, by_repeats))
             .collect();
         Self {
             pane_ms: common_pane_ms(geometries),
@@ -112,6 +105,7 @@ impl Panes {
             at: None,
             rows: BTreeMap::new(),
             bound: Timestamp::MIN,
+            kept_ms: 0,
             pending: Vec::new(),
             pending_index: HashMap::default(),
             spare: Vec::new(),
@@ -203,18 +197,66 @@ impl Panes {
                 if before == after {
                     continue;
                 }
-                let (leave, enter) = difference(before, after);
-                for (range, sign) in [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)]
-                {
-                    sweep(&self.rows, self.pane_ms, range, &mut |route, items| {
-                        let keys = &routes.route(route).keys;
-                        window.apply(part, keys, items, sign, &self.has_quantiles);
-                    });
-                }
+                window.shift(
+                    part,
+                    (before, after),
+                    &self.rows,
+                    self.pane_ms,
+                    routes,
+                    &self.has_quantiles,
+                );
                 window.set(part, after);
             }
         }
         self.drop_before(self.earliest(at), routes);
+    }
+
+    /// What the cells of a window come to at each of these instants, which rise; all rows before the
+    /// last must have been folded. Leaves the windows where they are.
+    pub(super) fn recall(
+        &self,
+        window: usize,
+        instants: &[Timestamp],
+        routes: &Routes,
+        visit: &mut impl FnMut(&[WindowCell]),
+    ) {
+        let Some(kept) = self.windows.get(window) else {
+            return;
+        };
+        let mut moved = Window {
+            has_survival: false,
+            ..Window::new(&kept.geometry, kept.by_repeats)
+        };
+        moved.make_room(routes.key_count());
+        // Quantiles have no history.
+        let has_quantiles = vec![false; self.has_quantiles.len()];
+        for at in instants {
+            let ranges = moved.geometry.ranges(*at);
+            let targets = [ranges.window, ranges.mature];
+            for ((part, before), after) in moved.parts().into_iter().zip(targets) {
+                let change = (before, after);
+                moved.shift(
+                    part,
+                    change,
+                    &self.rows,
+                    self.pane_ms,
+                    routes,
+                    &has_quantiles,
+                );
+                moved.set(part, after);
+            }
+            visit(&moved.cells);
+        }
+    }
+
+    /// The longest pane that all panes are multiples of, milliseconds.
+    pub(super) fn pane_ms(&self) -> i64 {
+        self.pane_ms
+    }
+
+    /// Keeps rows for so much longer than the windows look back.
+    pub(super) fn keep_for(&mut self, kept_ms: i64) {
+        self.kept_ms = kept_ms;
     }
 
     /// Drops panes that no window will look at once stream time is here, when no view is asked for
@@ -235,7 +277,8 @@ impl Panes {
                 .min(ranges.mature.from)
                 .min(ranges.followed.from)
         };
-        self.windows.iter().map(earliest_of).min().unwrap_or(at)
+        let earliest = self.windows.iter().map(earliest_of).min().unwrap_or(at);
+        earliest.plus_millis(-self.kept_ms)
     }
 
     fn drop_before(&mut self, bound: Timestamp, routes: &mut Routes) {
@@ -418,6 +461,44 @@ fn sweep(
 }
 
 impl Window {
+    fn new(geometry: &WindowGeometry, by_repeats: bool) -> Self {
+        Self {
+            geometry: geometry.clone(),
+            by_repeats,
+            has_survival: by_repeats && geometry.length_ms > geometry.horizon_ms,
+            main: Range::EMPTY,
+            mature: Range::EMPTY,
+            followed: Range::EMPTY,
+            at_risk: [Range::EMPTY; STEPS],
+            cells: Vec::new(),
+        }
+    }
+
+    /// Takes the rows out that a part no longer covers, and those in that it covers now.
+    fn shift(
+        &mut self,
+        part: Part,
+        (before, after): (Range, Range),
+        rows: &BTreeMap<i64, Vec<u8>>,
+        pane_ms: i64,
+        routes: &Routes,
+        has_quantiles: &[bool],
+    ) {
+        let is_new_day = self.geometry.day.is_some() && before.from != after.from;
+        let (leave, enter) = if is_new_day {
+            // A day is over: nothing of it is left, and what began is small.
+            self.clear(part);
+            ([Range::EMPTY; 2], [after, Range::EMPTY])
+        } else {
+            difference(before, after)
+        };
+        for (range, sign) in [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)] {
+            sweep(rows, pane_ms, range, &mut |route, items| {
+                self.apply(part, &routes.route(route).keys, items, sign, has_quantiles);
+            });
+        }
+    }
+
     fn make_room(&mut self, keys: usize) {
         if self.cells.len() < keys {
             self.cells.resize_with(keys, WindowCell::default);
@@ -460,6 +541,21 @@ impl Window {
             }
         }
         targets
+    }
+
+    /// Forgets what a part of a day so far has counted.
+    fn clear(&mut self, part: Part) {
+        for cell in &mut self.cells {
+            match part {
+                Part::Main => {
+                    cell.totals = Totals::default();
+                    cell.buckets = Buckets::default();
+                }
+                Part::Mature => cell.mature = MatureTotals::default(),
+                // They exist in rolling windows alone.
+                Part::Followed | Part::AtRisk(_) => {}
+            }
+        }
     }
 
     fn set(&mut self, part: Part, range: Range) {

@@ -29,6 +29,7 @@ impl Engine {
             windows,
             breakdowns,
             stats: self.stats(),
+            history: self.history.clone().unwrap_or_default(),
         }
     }
 
@@ -40,6 +41,7 @@ impl Engine {
             windows: Vec::new(),
             breakdowns: Vec::new(),
             stats: self.stats(),
+            history: Arc::default(),
         }
     }
 
@@ -96,6 +98,7 @@ impl Engine {
                 WindowView {
                     name: Arc::from(spec.name.as_str()),
                     length_ms: geometry.length_ms,
+                    day_from: geometry.day.is_some().then_some(from),
                     complete: reaches(from),
                     complete_for_fcr: reaches(from.plus_millis(-geometry.horizon_ms)),
                     for_alert_only: spec.for_alert_only,

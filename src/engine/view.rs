@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::history::History;
 use crate::event::Reason;
 use crate::kpi::{self, Cell, Kpi, Reading, Totals};
 use crate::time::Timestamp;
@@ -22,6 +23,8 @@ pub struct View {
     pub breakdowns: Vec<BreakdownView>,
     /// Accounting and health of the engine.
     pub stats: Stats,
+    /// The past hours of the overview keys.
+    pub history: Arc<History>,
 }
 
 /// One window.
@@ -29,8 +32,10 @@ pub struct View {
 pub struct WindowView {
     /// As written in the configuration.
     pub name: Arc<str>,
-    /// Length in milliseconds.
+    /// Length in milliseconds; 0 for the day so far, which has no fixed one.
     pub length_ms: i64,
+    /// When the day so far began; `None` for a rolling window.
+    pub day_from: Option<Timestamp>,
     /// The processed history reaches back over the window.
     pub complete: bool,
     /// The processed history reaches back over the window and the FCR horizon before it.

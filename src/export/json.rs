@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::{Filter, rows};
+use super::{Filter, rows, series};
 use crate::engine::{Stats, View};
 use crate::event::Reason;
 
@@ -43,6 +43,25 @@ pub fn write_kpis(
     }
     write_rows(out, view, filter)?;
     out.write_all(b"}\n")
+}
+
+/// Writes the past hours, one series a line: the body of `/api/v1/history`. `at` is the instant of
+/// the newest values.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn write_history(out: &mut impl Write, view: &View, filter: &Filter) -> io::Result<()> {
+    out.write_all(b"{")?;
+    if let Some(at) = view.history.newest() {
+        write!(out, "\"at\":\"{at}\",")?;
+    }
+    let step_seconds = view.history.step_ms() / 1000;
+    write!(out, "\"step_seconds\":{step_seconds},\"series\":[")?;
+    for (index, series) in series(view, filter).enumerate() {
+        out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
+        serde_json::to_writer(&mut *out, &series)?;
+    }
+    out.write_all(b"]}\n")
 }
 
 fn write_at(out: &mut impl Write, view: &View) -> io::Result<()> {

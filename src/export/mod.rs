@@ -26,7 +26,7 @@ pub use definition::definition;
 pub use estimate::{BreakdownEstimate, Estimate, estimate};
 pub use plan::Extra;
 pub use prometheus::{AlertSeries, Page};
-pub use row::{Filter, FilterError, Row, rows};
+pub use row::{Filter, FilterError, Row, Series, rows, series};
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The readings of a view one by one: what replay, the API and the event stream print.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::text::{quantile_name, whole};
-use crate::engine::{BreakdownView, KeyView, View, WindowView};
+use crate::engine::{BreakdownView, HISTORY_KPIS, KeyView, View, WindowView};
 use crate::kpi::{Kpi, QUANTILES, Quantiles, Reading};
 
 /// Which rows are wanted. The default wants all but those of windows kept for an alert alone.
@@ -14,6 +14,8 @@ pub struct Filter {
     kpis: BTreeSet<Kpi>,
     windows: BTreeSet<usize>,
     breakdowns: BTreeSet<usize>,
+    /// Only keys with these values; a breakdown without the dimension has none.
+    dimensions: BTreeMap<String, String>,
 }
 
 /// A filter that asks for what is not there.
@@ -28,6 +30,9 @@ pub enum FilterError {
     /// The view has no such breakdown.
     #[error("unknown breakdown `{0}`; there are {1}")]
     Breakdown(String, String),
+    /// Nothing can be narrowed by that name.
+    #[error("unknown parameter `{0}`; there are {1}")]
+    Parameter(String, String),
 }
 
 impl Filter {
@@ -69,6 +74,37 @@ impl Filter {
         Ok(())
     }
 
+    /// Wants only the keys at which a dimension has this value; of several for one dimension the
+    /// last counts.
+    ///
+    /// # Errors
+    /// When no breakdown of the view has that dimension.
+    pub fn add_dimension(
+        &mut self,
+        view: &View,
+        name: &str,
+        value: &str,
+    ) -> Result<(), FilterError> {
+        let known: BTreeSet<&str> = view
+            .breakdowns
+            .iter()
+            .flat_map(|breakdown| breakdown.dimensions.iter().map(String::as_str))
+            .collect();
+        if !known.contains(name) {
+            let all = ["kpi", "window", "breakdown"].into_iter().chain(known);
+            return Err(FilterError::Parameter(name.to_owned(), join(all)));
+        }
+        self.dimensions.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    fn wants_key(&self, breakdown: &BreakdownView, key: &KeyView) -> bool {
+        self.dimensions.iter().all(|(name, value)| {
+            let mut values = breakdown.dimensions.iter().zip(key.values.iter());
+            values.any(|(own, shown)| own == name && **shown == **value)
+        })
+    }
+
     fn wants_kpi(&self, kpi: Kpi) -> bool {
         self.kpis.is_empty() || self.kpis.contains(&kpi)
     }
@@ -105,6 +141,57 @@ pub struct Row<'a> {
     pub reading: Reading,
 }
 
+/// The past hours of one KPI in one window at one key.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Series<'a> {
+    /// Name of the KPI.
+    pub kpi: &'static str,
+    /// Name of the window.
+    pub window: &'a str,
+    /// Label of the breakdown.
+    pub breakdown: &'a str,
+    /// Dimension and value.
+    pub key: BTreeMap<&'a str, &'a str>,
+    /// The values, the newest last; nothing where there was none.
+    pub values: Vec<Option<f64>>,
+}
+
+/// The history that `filter` wants, in the order of [`rows`].
+pub fn series<'a>(view: &'a View, filter: &'a Filter) -> impl Iterator<Item = Series<'a>> {
+    let windows = view.windows.iter().enumerate();
+    let windows = windows.filter(|(index, window)| filter.wants_window(*index, window));
+    let windows: Vec<_> = windows.collect();
+    let kpis = HISTORY_KPIS
+        .into_iter()
+        .filter(|kpi| filter.wants_kpi(*kpi));
+    kpis.flat_map(move |kpi| {
+        windows.clone().into_iter().flat_map(move |window| {
+            rows_of_window(view, filter, kpi, window).filter_map(move |row| {
+                let breakdown = view
+                    .breakdowns
+                    .iter()
+                    .position(|breakdown| breakdown.label == row.breakdown.label)?;
+                let values = view
+                    .history
+                    .values(kpi, window.0, breakdown, &row.key.values)?;
+                Some(Series {
+                    kpi: kpi.name(),
+                    window: &window.1.name,
+                    breakdown: &row.breakdown.label,
+                    key: row
+                        .breakdown
+                        .dimensions
+                        .iter()
+                        .map(String::as_str)
+                        .zip(row.key.values.iter().map(|value| &**value))
+                        .collect(),
+                    values: values.collect(),
+                })
+            })
+        })
+    })
+}
+
 /// The rows of a view that `filter` wants, ordered by KPI, window, breakdown and key, each in the
 /// order of [`Kpi::ALL`] and of the view. There is a row wherever the KPI exists, at `overall` and
 /// at every live key; none before anything has been accepted.
@@ -128,7 +215,9 @@ fn rows_of_window<'a>(
     let breakdowns = breakdowns.filter(|(index, _)| filter.wants_breakdown(*index));
     breakdowns.flat_map(move |(breakdown_index, breakdown)| {
         let keys = breakdown.keys.iter().enumerate();
-        let shown = keys.filter(|(_, key)| key.live || breakdown.dimensions.is_empty());
+        let shown = keys.filter(|(_, key)| {
+            (key.live || breakdown.dimensions.is_empty()) && filter.wants_key(breakdown, key)
+        });
         shown.filter_map(move |(key_index, key)| {
             let reading = view.reading(kpi, window_index, breakdown_index, key_index)?;
             Some(Row {

@@ -23,6 +23,7 @@ pub(super) fn sample_view() -> View {
             breakdown(&["channel"], vec![empty_key("voice")]),
         ],
         stats: Stats::default(),
+        history: Arc::default(),
     }
 }
 
@@ -35,6 +36,7 @@ fn window(name: &str, length_ms: i64, for_alert_only: bool) -> WindowView {
     WindowView {
         name: name.into(),
         length_ms,
+        day_from: None,
         complete: true,
         complete_for_fcr: true,
         for_alert_only,

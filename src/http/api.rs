@@ -14,6 +14,7 @@ use tracing::error;
 use super::body::{Rendered, wants_gzip};
 use super::problem::Problem;
 use super::shared::Shared;
+use super::state;
 use super::stream::event;
 use crate::engine::View;
 use crate::export::{Filter, json};
@@ -24,7 +25,8 @@ pub(super) type Pairs = Vec<(String, String)>;
 /// Most bodies kept of one view; what is asked for beyond that is rendered each time.
 const MOST_KEPT: usize = 32;
 
-/// Handles `GET /api/v1/kpis?window=&breakdown=&kpi=`; each may come several times.
+/// Handles `GET /api/v1/kpis?window=&breakdown=&kpi=`; each may come several times. The name of a
+/// dimension narrows to the keys with that value.
 pub(super) async fn kpis(
     State(shared): State<Arc<Shared>>,
     query: Result<Query<Pairs>, axum::extract::rejection::QueryRejection>,
@@ -41,9 +43,34 @@ pub(super) async fn kpis(
     }
 }
 
+/// Handles `GET /api/v1/history`, narrowed like `/api/v1/kpis`.
+pub(super) async fn history(
+    State(shared): State<Arc<Shared>>,
+    query: Result<Query<Pairs>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let filter = match filter_of(&shared.view(), query) {
+        Ok(filter) => filter,
+        Err(problem) => return problem.into_response(),
+    };
+    let wants_gzip = wants_gzip(&headers);
+    match rendered(&shared, Form::History, &filter, wants_gzip).await {
+        Ok(body) => body.response(wants_gzip),
+        Err(problem) => problem.into_response(),
+    }
+}
+
 /// Handles `GET /api/v1/alerts`.
 pub(super) async fn alerts(State(shared): State<Arc<Shared>>) -> Response<Body> {
     let mut response = Response::new(Body::from(shared.alerts().json.clone()));
+    let content_type = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// Handles `GET /api/v1/openapi.json`.
+pub(super) async fn openapi() -> Response<Body> {
+    let mut response = Response::new(Body::from(super::OPENAPI));
     let content_type = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
@@ -65,10 +92,7 @@ pub(super) fn filter_of(
             "kpi" => filter.add_kpi(&value),
             "window" => filter.add_window(view, &value),
             "breakdown" => filter.add_breakdown(view, &value),
-            _ => {
-                let detail = "there are kpi, window and breakdown";
-                return Err(refuse(format!("unknown parameter `{name}`; {detail}")));
-            }
+            dimension => filter.add_dimension(view, dimension, &value),
         };
         added.map_err(|unknown| refuse(unknown.to_string()))?;
     }
@@ -82,6 +106,10 @@ pub(super) enum Form {
     Json,
     /// The same as an event of the stream.
     Event,
+    /// Health and alerts as an event of the stream.
+    State,
+    /// The past hours.
+    History,
 }
 
 /// The bodies made of the newest view, so that many readers cost one rendering. Locked while one
@@ -150,18 +178,38 @@ async fn in_background(
 fn render(shared: &Shared, form: Form, filter: &Filter) -> Rendered {
     let view = shared.view();
     let mut text = Vec::new();
-    if let Err(failure) = json::write_kpis(&mut text, &view, filter, shared.caught_up()) {
+    let written = match form {
+        Form::Json | Form::Event => json::write_kpis(&mut text, &view, filter, shared.caught_up()),
+        Form::State => {
+            text = state::json(shared, &view);
+            Ok(())
+        }
+        Form::History => json::write_history(&mut text, &view, filter),
+    };
+    if let Err(failure) = written {
         // Only a view that cannot be written as JSON gets here; there is none.
         error!(%failure, "rows could not be written");
     }
     match form {
-        Form::Json => Rendered::new("application/json", text),
-        Form::Event => Rendered::new("text/event-stream", event(&view, &text)),
+        Form::Json | Form::History => Rendered::new("application/json", text),
+        Form::Event => Rendered::new("text/event-stream", event("view", &view, &text)),
+        Form::State => Rendered::new("text/event-stream", event("state", &view, &text)),
     }
 }
 
-/// Bytes of an event that many readers share.
-pub(super) async fn event_bytes(shared: &Arc<Shared>, filter: &Filter) -> Option<Bytes> {
-    let body = rendered(shared, Form::Event, filter, false).await.ok()?;
-    Some(body.plain())
+/// Bytes of the events of one refresh, which many readers share: the state where it is wanted, and
+/// the view.
+pub(super) async fn event_bytes(
+    shared: &Arc<Shared>,
+    filter: &Filter,
+    with_state: bool,
+) -> Option<Vec<Bytes>> {
+    let mut events = Vec::new();
+    if with_state {
+        let state = rendered(shared, Form::State, &Filter::default(), false).await;
+        events.push(state.ok()?.plain());
+    }
+    let view = rendered(shared, Form::Event, filter, false).await;
+    events.push(view.ok()?.plain());
+    Some(events)
 }

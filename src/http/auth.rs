@@ -14,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::Auth;
 use super::problem::Problem;
-use super::routes::OPEN_PATHS;
+use super::routes::is_open;
 
 /// Lets a request through when it may be answered.
 pub(super) async fn guard(
@@ -22,9 +22,9 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response<Body> {
-    let is_open = OPEN_PATHS.contains(&request.uri().path());
+    let path = request.uri().path();
     match auth {
-        Some(auth) if !is_open && !admits(&auth, request.headers()) => refusal(&auth),
+        Some(auth) if !is_open(path, &auth) && !admits(&auth, request.headers()) => refusal(&auth),
         Some(_) | None => next.run(request).await,
     }
 }

@@ -9,10 +9,12 @@
 //! | [`Shared`] | what the pipeline hands to the server |
 //! | [`Server`] | connections: limits, timeouts, graceful stop |
 //! | `routes` | which path answers what |
+//! | `board` | the wallboard |
 //! | `auth`, `problem` | who may read, and how refusals look |
 
 mod api;
 mod auth;
+mod board;
 mod body;
 mod connection;
 mod page;
@@ -22,11 +24,16 @@ mod routes;
 mod serve;
 mod settings;
 mod shared;
+mod state;
 mod stream;
 mod tls;
 
+pub use board::Board;
 pub use routes::PATHS;
 pub use serve::{Server, Stopped};
 pub use settings::{Auth, Limits, Settings, Tls};
 pub use shared::{Alerts, Exported, Shared};
 pub use tls::TlsError;
+
+/// What `/api/v1/` answers, as `OpenAPI` 3.1.
+pub const OPENAPI: &str = include_str!("openapi.json");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Board;
 use crate::secret::Secret;
 
 /// Address, refresh, authentication and limits.
@@ -19,6 +20,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// Bounds of what clients may take.
     pub limits: Limits,
+    /// What the wallboard shows; `[board]`.
+    pub board: Board,
 }
 
 impl Default for Settings {
@@ -29,6 +32,7 @@ impl Default for Settings {
             auth: None,
             tls: None,
             limits: Limits::default(),
+            board: Board::default(),
         }
     }
 }

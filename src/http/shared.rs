@@ -33,6 +33,10 @@ pub struct Shared {
     ticked_at: AtomicI64,
     restored: AtomicBool,
     attached: AtomicBool,
+    /// Events come by NATS; without, there is no connection to lose.
+    uses_nats: AtomicBool,
+    /// What the wallboard shows; fixed.
+    pub(super) board: super::Board,
     /// True from the first moment of a shutdown on.
     stopping: watch::Sender<bool>,
     pub(super) registry: Registry,
@@ -59,7 +63,7 @@ impl Default for Alerts {
     fn default() -> Self {
         Self {
             series: Vec::new(),
-            json: Bytes::from_static(b"{\"alerts\":[]}"),
+            json: Bytes::from_static(b"{\"rules\":[]}"),
         }
     }
 }
@@ -94,6 +98,8 @@ impl Shared {
             ticked_at: AtomicI64::new(clock.now().as_millis()),
             restored: AtomicBool::new(false),
             attached: AtomicBool::new(false),
+            uses_nats: AtomicBool::new(false),
+            board: settings.board.clone(),
             stopping: watch::Sender::new(false),
             registry,
             metrics,
@@ -145,6 +151,18 @@ impl Shared {
     /// Whether the consumer is attached to the stream.
     pub fn set_attached(&self, attached: bool) {
         self.attached.store(attached, Ordering::Release);
+    }
+
+    /// Events come by NATS: what is shown is stale while there is no connection.
+    pub fn set_uses_nats(&self) {
+        self.uses_nats.store(true, Ordering::Release);
+    }
+
+    /// Whether events can come in at present.
+    pub(super) fn is_connected(&self) -> bool {
+        let by_nats = self.uses_nats.load(Ordering::Acquire);
+        let is_lost = by_nats && self.metrics.nats_connected.get() == 0;
+        self.attached.load(Ordering::Acquire) && !is_lost
     }
 
     /// History has been caught up with: the `cx_*` families appear and stay.

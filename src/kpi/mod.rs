@@ -11,6 +11,7 @@ mod effort;
 mod first_contact;
 mod handle_time;
 mod interval;
+mod meaning;
 mod nps;
 mod reading;
 mod resolution;
@@ -26,6 +27,7 @@ pub use cell::Cell;
 pub use first_contact::MatureTotals;
 pub use handle_time::{Buckets, QUANTILES, Quantiles, bucket_of, value_of_bucket};
 pub use interval::{adjusted_wald_nps, normal_mean, wilson};
+pub use meaning::Better;
 pub use reading::{Reading, Unit};
 pub use settings::{
     Fcr, FcrMatch, FcrMethod, Polarity, ServiceLevelFormula, ServiceLevelRule, Settings,

@@ -68,7 +68,7 @@ impl Readings {
         self.counters_hidden.store(hidden, Ordering::Release);
     }
 
-    fn behind_seconds(&self, now: Timestamp) -> f64 {
+    pub(super) fn behind_seconds(&self, now: Timestamp) -> f64 {
         let last_stored_at = self.last_stored_at.load(Ordering::Relaxed);
         if self.pending.load(Ordering::Relaxed) == 0 || last_stored_at == i64::MIN {
             return 0.0;

@@ -35,6 +35,7 @@ pub struct KnownLabels<'a> {
 #[derive(Clone, Debug)]
 pub struct SelfMetrics {
     readings: Arc<Readings>,
+    clock: Arc<dyn Clock>,
     /// `source`: 1 while the NATS connection stands.
     pub nats_connected: IntGauge,
     /// `app`: 1 from the moment that history has been caught up; `/metrics` and `/readyz` go by it.
@@ -70,13 +71,13 @@ impl SelfMetrics {
         let readings = Arc::new(Readings::default());
         registry.register(Box::new(EngineCollector::new(
             Arc::clone(&readings),
-            clock,
+            Arc::clone(&clock),
         )?))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
         ))?;
-        let metrics = Self::register(registry, readings)?;
+        let metrics = Self::register(registry, readings, clock)?;
         metrics.config_last_reload_successful.set(1);
         for reason in known.reset_reasons {
             metrics.consumer_resets.with_label_values(&[*reason]);
@@ -97,7 +98,11 @@ impl SelfMetrics {
         Ok(metrics)
     }
 
-    fn register(registry: &Registry, readings: Arc<Readings>) -> Result<Self> {
+    fn register(
+        registry: &Registry,
+        readings: Arc<Readings>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
         let gauge = |name: &str, help: &str| registered(registry, IntGauge::new(name, help)?);
         let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
         let counters = |name: &str, help: &str, labels: &[&str]| {
@@ -110,6 +115,7 @@ impl SelfMetrics {
         .buckets(DELAY_BOUNDS_SECONDS.into());
         Ok(Self {
             readings,
+            clock,
             nats_connected: gauge(
                 "cxpulse_nats_connected",
                 "1 while the NATS connection stands.",
@@ -169,6 +175,11 @@ impl SelfMetrics {
     /// twice.
     pub fn hide_counters(&self, hidden: bool) {
         self.readings.hide_counters(hidden);
+    }
+
+    /// Time since the last processed message was stored, seconds; 0 with none waiting.
+    pub fn behind_seconds(&self) -> f64 {
+        self.readings.behind_seconds(self.clock.now())
     }
 
     /// How far the source has come: store time of the last processed message (`None` before the
@@ -269,6 +280,7 @@ mod tests {
             windows: vec![WindowView {
                 name: "5m".into(),
                 length_ms: 300_000,
+                day_from: None,
                 complete: true,
                 complete_for_fcr: false,
                 for_alert_only: false,
@@ -280,6 +292,7 @@ mod tests {
                 keys: vec![],
             }],
             stats,
+            history: Arc::default(),
         }
     }
 

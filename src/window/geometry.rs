@@ -1,6 +1,7 @@
 //! Which event times a window covers at an instant (CONTRACT sections 2, 3 and 9).
 
-use super::WindowSpec;
+use super::day::DAY_STARTS_AT_MULTIPLES_OF_MS;
+use super::{DayStart, WindowSpec};
 use crate::time::{Timestamp, millis_of};
 
 /// Event times from `from` (included) to `to` (excluded).
@@ -31,9 +32,9 @@ impl Range {
 }
 
 /// The arithmetic of one window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowGeometry {
-    /// Length, milliseconds.
+    /// Length, milliseconds; 0 for the day so far, which has no fixed one.
     pub length_ms: i64,
     /// Pane, milliseconds; divides the length.
     pub pane_ms: i64,
@@ -41,16 +42,21 @@ pub struct WindowGeometry {
     pub delay_ms: i64,
     /// FCR horizon, milliseconds.
     pub horizon_ms: i64,
+    /// Where the day so far begins; `None` for a rolling window.
+    pub day: Option<DayStart>,
 }
 
 /// What a window covers at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ranges {
-    /// The window itself: `[k p - W, T)` with k = ceil(T / p), T less the delay.
+    /// The window itself: `[k p - W, T)` with k = ceil(T / p), T less the delay; for the day so far
+    /// from the start of the day that T lies in.
     pub window: Range,
-    /// The mature cohort: `[T' - W, T')` with T' = floor((T - H) / p) p.
+    /// The mature cohort: `[T' - W, T')` with T' = floor((T - H) / p) p; for the day so far from the
+    /// start of the day that T' lies in.
     pub mature: Range,
-    /// The cohort followed for `fcr_corrected`: `[T' - W, T')` with T' = floor(T / p) p.
+    /// The cohort followed for `fcr_corrected`: `[T' - W, T')` with T' = floor(T / p) p; empty for
+    /// the day so far.
     pub followed: Range,
 }
 
@@ -62,6 +68,7 @@ impl WindowGeometry {
             pane_ms: millis_of(spec.pane).max(1),
             delay_ms: millis_of(spec.delay),
             horizon_ms,
+            day: spec.day.clone(),
         }
     }
 
@@ -70,7 +77,7 @@ impl WindowGeometry {
     /// ```
     /// use cxpulse::time::Timestamp;
     /// use cxpulse::window::WindowGeometry;
-    /// let window = WindowGeometry { length_ms: 600, pane_ms: 10, delay_ms: 0, horizon_ms: 100 };
+    /// let window = WindowGeometry { length_ms: 600, pane_ms: 10, delay_ms: 0, horizon_ms: 100, day: None };
     /// let ranges = window.ranges(Timestamp::from_millis(1005));
     /// assert_eq!(ranges.window.from.as_millis(), 410);
     /// assert_eq!(ranges.window.to.as_millis(), 1005);
@@ -86,6 +93,21 @@ impl WindowGeometry {
             floor.plus_millis(self.pane_ms)
         };
         let matured = end.plus_millis(-self.horizon_ms).floor_to(self.pane_ms);
+        if let Some(day) = &self.day {
+            let so_far = |to| Range {
+                from: day.last_before(to),
+                to,
+            };
+            let followed = Range {
+                from: floor,
+                to: floor,
+            };
+            return Ranges {
+                window: so_far(end),
+                mature: so_far(matured),
+                followed,
+            };
+        }
         Ranges {
             window: Range {
                 from: ceiling.plus_millis(-self.length_ms),
@@ -122,10 +144,15 @@ impl WindowGeometry {
     }
 }
 
-/// The longest pane that all panes are multiples of; one second when there is no window.
+/// The longest pane that all panes, and the starts of days, are multiples of; one second when there
+/// is no window.
 pub fn common_pane_ms(windows: &[WindowGeometry]) -> i64 {
     let common = windows.iter().fold(0, |common, window| {
-        greatest_common_divisor(common, window.pane_ms)
+        let common = greatest_common_divisor(common, window.pane_ms);
+        match window.day {
+            Some(_) => greatest_common_divisor(common, DAY_STARTS_AT_MULTIPLES_OF_MS),
+            None => common,
+        }
     });
     if common > 0 { common } else { 1000 }
 }
@@ -147,6 +174,7 @@ mod tests {
             pane_ms: 10,
             delay_ms: 0,
             horizon_ms: 28,
+            day: None,
         }
     }
 

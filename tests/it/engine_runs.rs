@@ -10,7 +10,7 @@ use cxpulse::event::{HashKey, Reason};
 use cxpulse::kpi::{self, Kpi};
 use cxpulse::source::{Envelope, MessageHeaders};
 use cxpulse::time::Timestamp;
-use cxpulse::window::WindowSpec;
+use cxpulse::window::{DayStart, WindowSpec};
 
 use crate::reference::Tick;
 use crate::reference::output::{Output, Place, Row};
@@ -46,6 +46,11 @@ pub(crate) fn engine_settings(setup: &Setup) -> engine::Settings {
     let windows = setup.windows.iter().map(|window| WindowSpec {
         pane: millis(window.pane_ms),
         delay: millis(window.delay_ms),
+        day: window.day.as_ref().map(|day| {
+            let since = jiff::civil::Time::strptime("%H:%M", &day.since).expect("HH:MM");
+            let zone = jiff::tz::TimeZone::get(&day.zone).expect("a zone");
+            DayStart::new(since, zone)
+        }),
         ..WindowSpec::new(&window.name, millis(window.length_ms))
     });
     let rules = setup.service_level.rules.iter().map(|rule| {
@@ -132,6 +137,13 @@ pub(crate) fn restarted(setup: &Setup, pipeline: &mut Pipeline, policy: WaitingP
         KEY,
         engine.expect("a whole capture"),
     )
+}
+
+/// Hands messages to a pipeline.
+pub(crate) fn feed(pipeline: &mut Pipeline, messages: &[Message]) {
+    for (sequence, message) in messages.iter().enumerate() {
+        pipeline.process(&envelope(sequence, message), &mut |_| {});
+    }
 }
 
 fn envelope(sequence: usize, message: &Message) -> Envelope {

@@ -20,6 +20,7 @@ pub(crate) fn full_view(queues: usize, channels: usize) -> View {
             .map(|(name, length_ms)| WindowView {
                 name: name.into(),
                 length_ms,
+                day_from: None,
                 complete: true,
                 complete_for_fcr: false,
                 for_alert_only: false,
@@ -31,6 +32,7 @@ pub(crate) fn full_view(queues: usize, channels: usize) -> View {
             breakdown("channel", &["channel"], named("channel", channels)),
         ],
         stats: Stats::default(),
+        history: Arc::default(),
     }
 }
 

@@ -341,6 +341,17 @@ async fn the_api_narrows_and_refuses_what_it_does_not_know() {
         rows.iter()
             .all(|row| row["window"] == "1h" && row["breakdown"] == "queue")
     );
+    let one = server
+        .get("/api/v1/kpis?kpi=nps&window=1h&queue=queue%201")
+        .await;
+    let one = one.json();
+    let keys: Vec<&Value> = one["kpis"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["key"])
+        .collect();
+    assert_eq!(keys, [&serde_json::json!({"queue": "queue 1"})]);
     for (query, named) in [
         ("window=2m", "unknown window `2m`; there are 5m, 1h, 24h"),
         (
@@ -348,7 +359,10 @@ async fn the_api_narrows_and_refuses_what_it_does_not_know() {
             "unknown breakdown `team`; there are overall, queue, channel",
         ),
         ("kpi=joy", "unknown kpi `joy`; there are fcr,"),
-        ("windows=5m", "unknown parameter `windows`"),
+        (
+            "windows=5m",
+            "unknown parameter `windows`; there are kpi, window, breakdown, channel, queue",
+        ),
         ("window=%ff", ""),
     ] {
         let answer = server.get(&format!("/api/v1/kpis?{query}")).await;
@@ -388,14 +402,8 @@ async fn wrong_paths_and_methods_are_problems() {
 #[tokio::test]
 async fn every_answer_is_strict() {
     let server = start(Settings::default()).await;
-    for path in [
-        "/",
-        "/metrics",
-        "/livez",
-        "/api/v1/kpis",
-        "/api/v1/alerts",
-        "/nothing",
-    ] {
+    let all = PATHS.into_iter().filter(|path| *path != "/api/v1/stream");
+    for path in all.chain(["/nothing"]) {
         let answer = server.get(path).await;
         assert_eq!(
             answer.header("x-content-type-options"),
@@ -412,7 +420,19 @@ async fn every_answer_is_strict() {
         landing.header("content-type"),
         Some("text/html; charset=utf-8")
     );
-    assert!(!landing.text().contains("<script") && !landing.text().contains("style="));
+    // Everything it loads comes from here, and nothing in it runs or styles by itself.
+    assert!(!landing.text().contains("://") && !landing.text().contains("style="));
+    assert!(!landing.text().contains("<style") && !landing.text().contains(" on"));
+    let loaded = landing
+        .text()
+        .split(['"', '\''])
+        .filter(|text| text.starts_with("/board/"));
+    let loaded: Vec<&str> = loaded.collect();
+    assert!(loaded.len() >= 3, "{loaded:?}");
+    for path in loaded {
+        assert!(PATHS.contains(&path), "{path}");
+        assert_eq!(server.get(path).await.status, 200, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -434,9 +454,12 @@ async fn only_probes_answer_without_the_right_credentials() {
         (basic, right_basic, wrong_basic),
     ];
     for (auth, right, wrong) in cases {
+        let is_bearer = matches!(auth, Auth::Bearer(_));
         let server = start(limited(|settings| settings.auth = Some(auth))).await;
         for path in PATHS.into_iter().chain(["/nothing", "/livez/", "//livez"]) {
-            let is_probe = path == "/livez" || path == "/readyz";
+            // With a token the page itself is open: it asks for the token.
+            let is_asset = path == "/" || path.starts_with("/board/");
+            let is_probe = path == "/livez" || path == "/readyz" || (is_asset && is_bearer);
             for headers in [&[][..], &[wrong], &["authorization: "], &[right, right]] {
                 let answer = server.ask("GET", path, headers).await;
                 let refused = answer.status == 401;
@@ -704,4 +727,36 @@ async fn tls_that_cannot_be_set_up_is_no_server() {
         empty.ends_with("key.pem holds no certificate in PEM form"),
         "{empty}"
     );
+}
+
+#[tokio::test]
+async fn answers_are_as_the_api_describes_them() {
+    use crate::openapi::findings;
+
+    let server = start(Settings::default()).await;
+    for caught_up in [false, true] {
+        if caught_up {
+            server.shared.set_caught_up();
+        }
+        for (path, schema) in [
+            ("/api/v1/kpis", "Kpis"),
+            ("/api/v1/history", "History"),
+            ("/api/v1/alerts", "Alerts"),
+            ("/api/v1/board", "Board"),
+            ("/api/v1/kpis?kpi=joy", "Problem"),
+            ("/api/v1/nothing", "Problem"),
+        ] {
+            let found = findings(schema, &server.get(path).await.json());
+            assert!(found.is_empty(), "{path}: {found:?}");
+        }
+    }
+    let described = server.get("/api/v1/openapi.json").await.json();
+    assert_eq!(described["openapi"], "3.1.0");
+    let mut stream = server.open_stream("?state=true&kpi=nps").await;
+    let text = until(&mut stream, "event: view").await;
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let state: Value = serde_json::from_str(data.take(1).next().unwrap()).unwrap();
+    assert_eq!(findings("State", &state), Vec::<String>::new());
+    assert_eq!(state["caught_up"], true);
+    assert_eq!(state["connected"], false);
 }

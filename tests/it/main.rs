@@ -8,11 +8,14 @@
 mod reference;
 
 mod config;
+mod day_so_far;
 mod documents;
 mod engine_equals_reference;
 mod engine_runs;
 mod export;
+mod history;
 mod http;
+mod openapi;
 mod properties;
 mod reference_decode;
 mod reference_formulas;

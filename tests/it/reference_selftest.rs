@@ -44,6 +44,7 @@ pub(crate) fn small(length_ms: i64) -> Setup {
             length_ms,
             pane_ms: 1_000,
             delay_ms: 0,
+            day: None,
         }],
         breakdowns: vec![Vec::new(), vec!["queue".to_owned()]],
         allowed_lateness_ms: 10_000,

@@ -7,7 +7,10 @@ use super::kpis::{self, Cohort};
 use super::ledger::Ledger;
 use super::output::{Place, Row};
 use super::record::{Interaction, Record, Survey};
-use super::setup::{Method, Setup, Window};
+use super::setup::{Day, Method, Setup, Window};
+use super::time;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// One record that counts, with the dimensions it is booked under before known values are looked at.
 struct Fact<'a> {
@@ -166,11 +169,31 @@ fn cover(setup: &Setup, window: &Window, at: i64) -> Cover {
     let floor = |instant: i64| instant.div_euclid(pane) * pane;
     let ceiling = -floor(-end);
     let mature = floor(end - setup.fcr.horizon_ms);
+    if let Some(day) = &window.day {
+        return Cover {
+            window: day_start(day, end)..end,
+            mature: day_start(day, mature)..mature,
+            corrected: 0..0,
+        };
+    }
     Cover {
         window: ceiling - length..end,
         mature: mature - length..mature,
         corrected: floor(end) - length..floor(end),
     }
+}
+
+/// The last start of a day that is not after `at`.
+fn day_start(day: &Day, at: i64) -> i64 {
+    let (hours, minutes) = day.since.split_once(':').expect("HH:MM");
+    let hour_ms = |text: &str| text.parse::<i64>().expect("a number") * 60_000;
+    let since_ms = hour_ms(hours) * 60 + hour_ms(minutes);
+    let today = (at + time::offset_ms(&day.zone, at)).div_euclid(DAY_MS);
+    (today - 1..=today + 1)
+        .map(|date| time::instant_of(&day.zone, date * DAY_MS + since_ms))
+        .filter(|start| *start <= at)
+        .max()
+        .expect("a day has begun")
 }
 
 fn cohort<'a, 'b: 'a>(

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::setup::{Fcr, Formula, MatchOn, Method, Scale, ServiceLevel, Setup, TargetRule, Window};
+use super::setup::{
+    Day, Fcr, Formula, MatchOn, Method, Scale, ServiceLevel, Setup, TargetRule, Window,
+};
 
 /// Longest event text that is accepted; some events are made exactly that long, or a byte longer.
 pub(crate) const MAX_EVENT_BYTES: usize = 1_000;
@@ -83,7 +85,19 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
         select(vec![1_i64, 3, 5, 12, 30, 60]),
         select(vec![0_i64, 0, 1, 500, 1_000]),
     );
-    proptest::collection::vec(one, 1..=3).prop_map(|windows| {
+    // Events lie around 22:13:20 UTC, which is 23:13:20 in Rome.
+    let day = select(vec![
+        ("22:13", "UTC"),
+        ("22:14", "UTC"),
+        ("23:13", "Europe/Rome"),
+        ("23:14", "Europe/Rome"),
+    ]);
+    let day_panes = (
+        select(vec![60_000_i64, 1_000, 700]),
+        select(vec![0_i64, 0, 500]),
+    );
+    let day = proptest::option::of((day, day_panes));
+    (proptest::collection::vec(one, 1..=3), day).prop_map(|(windows, day)| {
         let mut by_length = BTreeMap::new();
         for (pane_ms, panes, delay_ms) in windows {
             let length_ms = pane_ms * panes;
@@ -94,10 +108,16 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
                     length_ms,
                     pane_ms,
                     delay_ms,
+                    day: None,
                 },
             );
         }
-        by_length.into_values().collect()
+        let day = day.map(|((since, zone), (pane_ms, delay_ms))| Window {
+            pane_ms,
+            delay_ms,
+            ..Day::window(since, zone)
+        });
+        by_length.into_values().chain(day).collect()
     })
 }
 

@@ -32,9 +32,37 @@ pub(crate) struct Setup {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Window {
     pub name: String,
+    /// 0 for the day so far.
     pub length_ms: i64,
     pub pane_ms: i64,
     pub delay_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub day: Option<Day>,
+}
+
+/// The day so far begins at this hour of the clocks of a zone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Day {
+    /// `HH:MM`
+    pub since: String,
+    /// `UTC` or `Europe/Rome`
+    pub zone: String,
+}
+
+impl Day {
+    /// The window of this day.
+    pub(crate) fn window(since: &str, zone: &str) -> Window {
+        Window {
+            name: format!("since {since} {zone}"),
+            length_ms: 0,
+            pane_ms: 60_000,
+            delay_ms: 0,
+            day: Some(Self {
+                since: since.to_owned(),
+                zone: zone.to_owned(),
+            }),
+        }
+    }
 }
 
 /// Lowest and highest score, in thousandths.
@@ -133,6 +161,7 @@ impl Default for Setup {
             length_ms: minutes * 60_000,
             pane_ms: minutes * 1_000,
             delay_ms: 0,
+            day: None,
         };
         let set = |names: &[&str]| {
             names

@@ -98,3 +98,37 @@ fn days_from_epoch(year: i64, month: i64, day: i64) -> Option<i64> {
     };
     Some(before + lengths.iter().take(month).sum::<i64>() + day - 1)
 }
+
+/// Milliseconds that the clocks of a zone are ahead of UTC: `UTC`, or `Europe/Rome` by the rule of the European Union since 1996:
+/// one hour, two from the last Sunday of March, 01:00 UTC, to the last Sunday of October, 01:00 UTC.
+pub(crate) fn offset_ms(zone: &str, at: i64) -> i64 {
+    const HOUR_MS: i64 = 3_600_000;
+    if zone == "UTC" {
+        return 0;
+    }
+    assert_eq!(zone, "Europe/Rome", "the reference knows two zones");
+    let near = 1970 + at / (365 * 24 * HOUR_MS);
+    let is_summer = (near - 1..=near + 1).any(|year| {
+        let last_sunday = |month: i64| {
+            let last = days_from_epoch(year, month, 31).expect("months of 31 days");
+            // 1970-01-01 was a Thursday.
+            (last - (last + 4).rem_euclid(7)) * 24 * HOUR_MS + HOUR_MS
+        };
+        (last_sunday(3)..last_sunday(10)).contains(&at)
+    });
+    if is_summer { 2 * HOUR_MS } else { HOUR_MS }
+}
+
+/// The instant at which clocks of a zone show `local` (milliseconds, as if they were UTC): the first of two; where they skip it,
+/// as much later as they jump.
+pub(crate) fn instant_of(zone: &str, local: i64) -> i64 {
+    if zone == "UTC" {
+        return local;
+    }
+    let (winter, summer) = (local - 3_600_000, local - 7_200_000);
+    if offset_ms(zone, summer) == 7_200_000 {
+        summer
+    } else {
+        winter
+    }
+}

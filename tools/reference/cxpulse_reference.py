@@ -11,7 +11,8 @@ A FILE holds one message payload a line (`-` is stdin; .gz is understood). With 
 {"subject", "headers": [[name, value]], "payload_hex" or "payload", "stored_at": ms} instead, so that payloads of several lines,
 headers and store times take part. With --universes each line is {"setup", "messages": [captured ...], "at": ms or null} and one
 result is printed per line. T is milliseconds since the epoch or RFC 3339. SETUP.json: any members of DEFAULTS below;
-times and lengths in milliseconds, scores in thousandths.
+times and lengths in milliseconds, scores in thousandths. A window of the day so far has "length_ms": 0 and
+"day": {"since": "00:00", "zone": "Europe/Rome"}.
 
 Besides the members of replay, the result has "received", "applied" and "replaced". Quantiles are exact nearest ranks.
 """
@@ -26,6 +27,7 @@ import math
 import re
 import sys
 import time
+import zoneinfo
 from array import array
 from datetime import date, datetime, timedelta, timezone
 
@@ -601,6 +603,18 @@ class Cell:
         sums[2] += value * value
 
 
+def day_start(day, at):
+    """The last start of a day that is not after `at`: {"since": "HH:MM", "zone"}; a skipped hour comes as much later."""
+    zone = zoneinfo.ZoneInfo(day["zone"])
+    hour, minute = map(int, day["since"].split(":"))
+    today = datetime.fromtimestamp(at // 1000, zone).date()
+    starts = []
+    for offset in (-1, 0, 1):
+        one = today + timedelta(days=offset)
+        starts.append(int(datetime(one.year, one.month, one.day, hour, minute, tzinfo=zone).timestamp()) * 1000)
+    return max(start for start in starts if start <= at)
+
+
 class Evaluation:
     """Rows at one instant."""
 
@@ -632,6 +646,9 @@ class Evaluation:
     def _spans(self, window):
         pane, length = window["pane_ms"], window["length_ms"]
         end = self.at - window["delay_ms"]
+        if window.get("day"):
+            mature = (end - self.horizon) // pane * pane
+            return (day_start(window["day"], end), end), (day_start(window["day"], mature), mature), (0, 0)
         start = -(-end // pane) * pane - length
         mature = (end - self.horizon) // pane * pane
         followed = end // pane * pane

@@ -49,6 +49,7 @@ impl ViewBuilder {
                 windows: Vec::new(),
                 breakdowns: Vec::new(),
                 stats: Stats::default(),
+                history: Arc::default(),
             },
         }
     }
@@ -62,6 +63,7 @@ impl ViewBuilder {
         self.view.windows.push(WindowView {
             name: name.into(),
             length_ms,
+            day_from: None,
             complete: true,
             complete_for_fcr: true,
             for_alert_only: false,

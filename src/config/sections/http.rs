@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::http::{Auth, Limits, Settings, Tls};
+use crate::http::{Auth, Board, Limits, Settings, Tls};
 
 use super::super::report::Report;
 use super::super::section::Section;
@@ -40,6 +40,7 @@ pub(super) fn read(root: &mut Section, report: &mut Report) -> Settings {
         auth,
         tls,
         limits,
+        board: Board::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod alert_keys;
 mod alert_texts;
 mod alerts;
+mod board;
 mod breakdown;
 mod checkpoint;
 mod condition;
@@ -34,7 +35,7 @@ use super::section::Section;
 use super::{advice, subject};
 
 /// The sections in the order of the documented default.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "nats",
     "source",
     "events",
@@ -50,6 +51,7 @@ const ORDER: [&str; 15] = [
     "alert",
     "sinks",
     "http",
+    "board",
 ];
 
 /// Reads and checks everything. Where something is wrong, the report has problems and the result is
@@ -74,6 +76,7 @@ pub(super) fn read(mut root: Section, report: &mut Report) -> Config {
     let dimensions = dimensions(&breakdown.sets.value, &known, &kpis);
     let events = events::read(&mut root, report, &dimensions);
     let export = export::read(&mut root, report, &kpis.settings, &windows);
+    let board = board::read(&mut root, report, &windows);
     let config = Config {
         decode: decode::Settings {
             dimensions: dimensions.clone(),
@@ -95,7 +98,10 @@ pub(super) fn read(mut root: Section, report: &mut Report) -> Config {
         },
         export,
         checkpoint: checkpoint::read(&mut root, report),
-        http: http::read(&mut root, report),
+        http: crate::http::Settings {
+            board,
+            ..http::read(&mut root, report)
+        },
         log: log::read(&mut root, report),
         nats,
         source: source.settings,

@@ -1,4 +1,6 @@
-//! `[[window]]`: the rolling windows, and those that alerts need besides.
+//! `[[window]]`: the rolling windows, the day so far, and the windows that alerts need besides.
+
+mod day;
 
 use std::time::Duration;
 
@@ -38,6 +40,16 @@ impl Length {
 
 impl Setting for Length {
     fn parse(node: &Node) -> Result<Self, Fault> {
+        if node
+            .value
+            .text()
+            .is_some_and(|text| text.starts_with("since "))
+        {
+            return Err(Fault::new(
+                "the day so far has no fixed length",
+                "alerts watch rolling windows: window = \"1h\"",
+            ));
+        }
         Ok(Self {
             duration: Duration::parse(node)?,
             text: String::parse(node)?,
@@ -77,8 +89,8 @@ pub(super) fn read(root: &mut Section, report: &mut Report) -> Windows {
         window.must(
             !known,
             report,
-            "there is another window of that length",
-            "a window is named by its length as written; keep one",
+            "there is another window of that name",
+            "a window is named by its length, or its `since` and `zone`, as written; keep one",
         );
         windows.push(window.value);
     }
@@ -100,28 +112,16 @@ fn show_default(index: usize, window: &WindowSpec, report: &mut Report) {
 }
 
 fn read_window(mut section: Section, report: &mut Report) -> Option<Given<WindowSpec>> {
-    let mut later_form = false;
-    for later in ["since", "zone"] {
-        if let Some(node) = section.take(report, later) {
-            later_form = true;
-            report.problem(
-                &section.at_key(later, &node.origin),
-                "the day so far is not supported yet",
-                "use a rolling window: length = \"24h\"",
-            );
-        }
+    if section.has("since") || section.has("zone") {
+        return day::read(section, report);
     }
-    let length = if later_form {
-        section.optional::<Length>(report, "length")
-    } else {
-        section.required::<Length>(report, "length", "length = \"1h\"")
-    };
+    let length = section.required::<Length>(report, "length", "length = \"1h\"");
     let pane_given = section.has("pane");
     let default_pane = length
         .as_ref()
         .map_or(Duration::ZERO, |length| length.value.duration / PANES);
     let pane = section.read(report, "pane", default_pane);
-    let delay = section.read(report, "delay", Duration::ZERO);
+    let delay = read_delay(&mut section, report);
     section.finish(report);
     let length = length?;
     if check_length(&length, report) {
@@ -131,22 +131,25 @@ fn read_window(mut section: Section, report: &mut Report) -> Option<Given<Window
             check_default_pane(&length, report);
         }
     }
+    Some(Given {
+        value: WindowSpec {
+            pane: pane.value,
+            delay,
+            ..WindowSpec::new(&length.value.text, length.value.duration)
+        },
+        at: length.at,
+    })
+}
+
+fn read_delay(section: &mut Section, report: &mut Report) -> Duration {
+    let delay = section.read(report, "delay", Duration::ZERO);
     delay.must(
         delay.value <= LONGEST,
         report,
         "is longer than 30 days",
         "the delay says how far behind the present the window ends",
     );
-    Some(Given {
-        value: WindowSpec {
-            name: length.value.text,
-            length: length.value.duration,
-            pane: pane.value,
-            delay: delay.value,
-            for_alert_only: false,
-        },
-        at: length.at,
-    })
+    delay.value
 }
 
 fn check_length(length: &Given<Length>, report: &mut Report) -> bool {
@@ -291,6 +294,12 @@ impl Windows {
     pub(super) fn any_longer_than(&self, length: Duration) -> bool {
         let mut configured = self.0.iter().filter(|window| !window.for_alert_only);
         configured.any(|window| window.length > length)
+    }
+
+    /// True if that is the name of a configured window.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let mut configured = self.0.iter().filter(|window| !window.for_alert_only);
+        configured.any(|window| window.name == name)
     }
 
     /// All windows, the configured ones first.

@@ -1,0 +1,114 @@
+//! Keeping the [`History`]: a point at each of its instants as T passes it, and all of them at once
+//! out of the panes when there are none yet.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::history::{HISTORY_KPIS, History, KeyPoints, MOST_KEYS, NO_VALUES, Point};
+use super::panes::WindowCell;
+use super::routes::KeyId;
+use crate::kpi::{Cell, Kpi, Settings};
+use crate::time::Timestamp;
+
+impl Engine {
+    /// Keeps a history from here on: panes stay for as long as it reaches back. Call it before the
+    /// first event; points are made once [`Engine::fill_history`] has been called.
+    pub fn keep_history(&mut self) {
+        let history = History::new(self.booking.panes.pane_ms());
+        self.booking.panes.keep_for(history.reach_ms());
+        self.history = Some(Arc::new(history));
+    }
+
+    /// Makes all points of the past hours out of the panes, as of T.
+    pub fn fill_history(&mut self) {
+        let Some(history) = &self.history else {
+            return;
+        };
+        self.booking.fold();
+        let instants = history.instants(self.now);
+        let keys = self.overview_keys();
+        let mut points: Vec<KeyPoints> = keys
+            .iter()
+            .filter_map(|id| {
+                let key = self.booking.routes.key(*id)?;
+                Some(((key.breakdown, Arc::clone(&key.values)), Vec::new()))
+            })
+            .collect();
+        for (window, geometry) in self.geometries.iter().enumerate() {
+            for (_, windows) in &mut points {
+                windows.push(Vec::with_capacity(instants.len()));
+            }
+            let kpis = &self.settings.kpis;
+            let length_ms = geometry.length_ms;
+            let panes = &self.booking.panes;
+            panes.recall(window, &instants, &self.booking.routes, &mut |cells| {
+                for (id, (_, windows)) in keys.iter().zip(&mut points) {
+                    let point = point_of(cells.get(id.at()), length_ms, kpis);
+                    if let Some(last) = windows.last_mut() {
+                        last.push(point);
+                    }
+                }
+            });
+        }
+        let newest = instants.last().copied().unwrap_or(self.now);
+        if let Some(kept) = &mut self.history {
+            Arc::make_mut(kept).fill(newest, points.into_iter());
+        }
+    }
+
+    /// Adds the points of the instant T, at which it is due.
+    pub(super) fn record_history(&mut self, at: Timestamp) {
+        self.booking.fold();
+        self.booking.panes.move_to(at, &mut self.booking.routes);
+        let points: Vec<_> = self
+            .overview_keys()
+            .into_iter()
+            .filter(|id| self.booking.panes.is_live(*id))
+            .filter_map(|id| {
+                let key = self.booking.routes.key(id)?;
+                let windows = self.geometries.iter().enumerate();
+                let points = windows.map(|(window, geometry)| {
+                    let cell = self.booking.panes.cell(window, id);
+                    point_of(cell, geometry.length_ms, &self.settings.kpis)
+                });
+                Some((
+                    (key.breakdown, Arc::clone(&key.values)),
+                    points.collect::<Vec<Point>>(),
+                ))
+            })
+            .collect();
+        if let Some(history) = &mut self.history {
+            Arc::make_mut(history).push(at, points.into_iter());
+        }
+    }
+
+    /// The keys of breakdowns with at most one dimension, those of the smallest first.
+    fn overview_keys(&self) -> Vec<KeyId> {
+        let breakdowns = self.settings.breakdowns.iter().enumerate();
+        let narrow = breakdowns.filter(|(_, dimensions)| dimensions.len() <= 1);
+        let mut keys: Vec<Vec<KeyId>> = narrow
+            .map(|(breakdown, _)| self.booking.routes.keys_of(breakdown).collect())
+            .collect();
+        keys.sort_by_key(Vec::len);
+        keys.into_iter().flatten().take(MOST_KEYS).collect()
+    }
+}
+
+fn point_of(cell: Option<&WindowCell>, length_ms: i64, kpis: &Settings) -> Point {
+    let Some(cell) = cell else {
+        return NO_VALUES;
+    };
+    let cell = Cell {
+        totals: cell.totals.clone(),
+        mature: cell.mature,
+        survival: None,
+        quantiles: None,
+    };
+    let value = |kpi: Kpi| {
+        let reading = cell.reading(kpi, false, length_ms, kpis);
+        reading
+            .and_then(|reading| reading.value)
+            .unwrap_or(f64::NAN)
+    };
+    HISTORY_KPIS.map(value)
+}
