@@ -8,10 +8,12 @@
 //! | 3 | a configuration is wrong |
 
 pub mod config_show;
+mod dashboard;
 mod demo;
 mod replay;
 mod rules;
 mod run;
+mod schema;
 mod simulate;
 pub mod validate;
 
@@ -73,6 +75,10 @@ enum Command {
     Replay(replay::Arguments),
     /// The alerts as a Prometheus rule file.
     Rules(rules::Arguments),
+    /// The Grafana dashboard, and the recording rules it reads.
+    Dashboard(dashboard::Arguments),
+    /// What the API answers, described in `OpenAPI` 3.1.
+    Schema,
     /// Check configurations, offline.
     Validate {
         /// The files; none checks the built-in defaults.
@@ -187,6 +193,13 @@ fn dispatch(cli: Cli) -> Result<u8> {
             };
             rules::run(&arguments, &config, &mut stdout)
         }
+        Command::Dashboard(arguments) => {
+            let Some(config) = load(&arguments.config)? else {
+                return Ok(INVALID);
+            };
+            dashboard::run(&arguments, &config, &mut stdout)
+        }
+        Command::Schema => schema::run(&mut stdout),
         Command::Validate { files } => validate::run(&files, environment(), &mut stdout),
         Command::Config {
             command: ConfigCommand::Show(file),

@@ -8,7 +8,9 @@
 //! | [`estimate()`] | how many series a configuration will export |
 //! | [`rows`], [`Filter`], [`Row`] | the readings one by one, for every other output |
 //! | [`json`], [`table`], [`csv`] | those rows, written |
+//! | [`dashboard()`], [`recording_rules`] | the Grafana dashboard of a configuration |
 
+mod dashboard;
 mod definition;
 mod estimate;
 mod families;
@@ -22,6 +24,7 @@ pub mod json;
 pub mod prometheus;
 pub mod table;
 
+pub use dashboard::{dashboard, recording_rules};
 pub use definition::definition;
 pub use estimate::{BreakdownEstimate, Estimate, estimate};
 pub use plan::Extra;

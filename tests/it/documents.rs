@@ -13,13 +13,14 @@ use cxpulse::kpi::{Kpi, ServiceLevelFormula};
 use cxpulse::source::Envelope;
 use cxpulse::time::Timestamp;
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/events.md",
     "docs/kpis.md",
     "docs/metrics.md",
+    "docs/operations.md",
     "docs/wallboard.md",
 ];
 

@@ -5,15 +5,19 @@ mod alert_rules;
 mod alert_sinks;
 mod connection;
 mod crash;
+mod dashboard;
 mod dead_letter;
+mod deploy;
 mod expected;
 mod main_job;
+mod many_wallboards;
 mod recovery;
 mod rejects;
 mod scrapes;
 mod source;
 mod support_works;
 mod traffic;
+mod wallboard;
 
 #[path = "../reference/mod.rs"]
 #[expect(dead_code, reason = "the tests without servers use all of it")]

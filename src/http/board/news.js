@@ -6,6 +6,12 @@ import { element, write } from "./tiles.js";
 /** Alerts shown one by one; the rest is counted. */
 const MOST = 3;
 
+/** "above 480" as "above 8:00 min"; other conditions as they are. */
+function inUnit(condition, threshold, unit) {
+  const found = condition.match(/^(above|below) [-\d.e]+$/);
+  return found && threshold !== undefined ? `${found[1]} ${inWords(threshold, unit)}` : condition;
+}
+
 /** All instances of a snapshot that are pending or firing, the longest firing first. */
 export function active(snapshot) {
   const found = [];
@@ -46,7 +52,7 @@ export class Banner {
     while (this.lines.length < wanted) {
       const line = element("p", "alert");
       line.append(
-        element("strong", "state"), " ", element("span", "name"), " ", element("bdi", "key"), " ",
+        element("strong", "state"), " ", element("span", "rule"), " ", element("bdi", "key"), " ",
         element("span", "figure"), " ", element("span", "since"),
       );
       this.root.append(line);
@@ -63,7 +69,8 @@ export class Banner {
       write(name, rule.alert);
       write(key, keyName(instance.key));
       const value = instance.value === undefined ? "" : inWords(instance.value, kpi?.unit);
-      write(figure, [kpi?.title, value, rule.condition, rule.window].filter(Boolean).join(" · "));
+      const condition = inUnit(rule.condition, instance.threshold, kpi?.unit);
+      write(figure, [kpi?.title, value, condition, rule.window].filter(Boolean).join(" · "));
       write(sinceWhen, begun ? `since ${clock(begun)} (${since(now - begun)})` : "");
     });
     if (more > 0) {
