@@ -369,6 +369,53 @@ test("dark, on the phone, on the wall, with less motion", async () => {
   await wall.context().close();
 });
 
+/** What the color-blind see of a color (Machado, Oliveira and Fernandes 2009), on linear RGB. */
+const BLINDNESS = {
+  protanopia: [0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998],
+  deuteranopia: [0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.01182, 0.04294, 0.968881],
+  tritanopia: [1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.3039],
+};
+
+/** CIE Lab of a linear RGB color. */
+function lab([red, green, blue]) {
+  const f = (value) => (value > 216 / 24389 ? Math.cbrt(value) : (24389 / 27 * value + 16) / 116);
+  const x = f((0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.95047);
+  const y = f(0.2126 * red + 0.7152 * green + 0.0722 * blue);
+  const z = f((0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.08883);
+  return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
+}
+
+test("states are told apart by the color-blind, and without color", async () => {
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await open(service.origin, { colorScheme });
+    const colors = await page.evaluate(() => {
+      const style = getComputedStyle(document.documentElement);
+      return ["good", "near", "bad"].map((name) => style.getPropertyValue(`--${name}`).trim());
+    });
+    const linear = colors.map((color) => [1, 3, 5].map((place) => {
+      const part = parseInt(color.slice(place, place + 2), 16) / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    }));
+    for (const [name, matrix] of Object.entries(BLINDNESS)) {
+      const seen = linear.map((color) => lab([0, 3, 6].map((row) => {
+        const mixed = color.reduce((sum, part, place) => sum + part * matrix[row + place], 0);
+        return Math.min(1, Math.max(0, mixed));
+      })));
+      for (const [one, other] of [[0, 1], [0, 2], [1, 2]]) {
+        const distance = Math.hypot(...seen[one].map((part, place) => part - seen[other][place]));
+        // Two colors side by side differ visibly from about 2.3 on.
+        assert.ok(distance > 10, `${colorScheme} ${name}: ${colors[one]} and ${colors[other]} are ${distance}`);
+      }
+    }
+    const told = await page.evaluate(() => [...document.querySelectorAll(".tile")].map((tile) => {
+      return `${tile.dataset.state} ${tile.querySelector(".sign").textContent} ${tile.querySelector(".words").textContent}`;
+    }));
+    const states = new Map(told.map((text) => [text.split(" ")[0], text]));
+    assert.equal(new Set(states.values()).size, states.size, "each state has a sign and words of its own");
+    await page.context().close();
+  }
+});
+
 test("nothing, little and half a history are told apart from zero", async () => {
   await broker.client.createStream("NEW", ["new.>"]);
   const small = await Service.start(broker, "NEW", CONFIG);

@@ -20,9 +20,9 @@ use crate::traffic::Traffic;
 /// Open wallboards.
 const BOARDS: usize = 200;
 /// Turns without and with them.
-const TURNS: usize = 4;
+const TURNS: usize = 5;
 /// Events of one turn.
-const EVENTS: usize = 40_000;
+const EVENTS: usize = 80_000;
 /// What a wallboard asks for.
 const QUERY: &str = "/api/v1/stream?window=1h&breakdown=overall&breakdown=channel&breakdown=queue\
                      &kpi=fcr_mature&kpi=aht&kpi=csat&kpi=nps&kpi=service_level&kpi=abandonment&state=true";
@@ -99,19 +99,25 @@ fn turn(broker: &Broker, service: &mut Service, messages: &[Publish], received: 
         .client()
         .publish_acknowledged(messages)
         .expect("stored");
-    // While they come in, views go on: as many instants as seconds.
+    let mut taken_after = None;
+    // Views go on meanwhile, and for some seconds: as many instants as seconds.
     let mut instants = vec![view_instant(service)];
     let mut asked = 0;
-    while service.metrics().count("cxpulse_events_received_total") < wanted || instants.len() < 6 {
+    while taken_after.is_none() || instants.len() < 6 {
         asked += 1;
         assert!(asked < 100_000, "events do not come in");
+        if taken_after.is_none()
+            && service.metrics().count("cxpulse_events_received_total") >= wanted
+        {
+            taken_after = Some(SystemClock.now().as_seconds() - began.as_seconds());
+        }
         let at = view_instant(service);
         if instants.last() != Some(&at) {
             instants.push(at);
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(5));
     }
-    let seconds = SystemClock.now().as_seconds() - began.as_seconds();
+    let seconds = taken_after.expect("they came in");
     let span = instants[instants.len() - 1].duration_since(instants[0]);
     let steps = number(instants.len() - 1);
     Turn {
