@@ -203,7 +203,14 @@ impl Worker {
             progress,
             ..
         } = self;
-        let mut letters: Vec<RejectedEvent> = Vec::new();
+        // Told one by one: a message may hold very many, and the publisher takes few.
+        let stream = progress.stream.clone();
+        let stream = stream.unwrap_or_else(|| Arc::from("unknown"));
+        let mut submit = |rejected: RejectedEvent| {
+            if let Some(publisher) = dead_letters.as_mut() {
+                publisher.submit(letter(&stream, rejected));
+            }
+        };
         let delay = metrics.event_delay.local();
         for envelope in envelopes {
             let stored_at = envelope.stored_at;
@@ -216,25 +223,10 @@ impl Worker {
                     let delay_ms = stored_at.millis_since(event.record().event_time);
                     delay.observe(Timestamp::from_millis(delay_ms).as_seconds());
                 },
-                &mut |rejected| letters.push(rejected),
+                &mut submit,
             );
         }
         delay.flush();
-        let Some(publisher) = dead_letters else {
-            return;
-        };
-        let stream = progress.stream.get_or_insert_with(|| Arc::from("unknown"));
-        for rejected in letters {
-            publisher.submit(DeadLetter {
-                stream: Arc::clone(stream),
-                sequence: rejected.envelope.sequence,
-                index: rejected.index,
-                subject: rejected.envelope.subject,
-                reason: rejected.reject.reason,
-                detail: rejected.reject.detail,
-                payload: rejected.payload,
-            });
-        }
     }
 
     fn attach(&mut self, attached: Attached) -> Result<(), RecoveryError> {
@@ -461,4 +453,17 @@ pub(super) fn needed_history_ms(config: &Config) -> i64 {
     longest
         .saturating_add(millis_of(config.engine.kpis.fcr.horizon))
         .saturating_add(millis_of(config.engine.allowed_lateness).saturating_mul(2))
+}
+
+/// A rejected event on its way out.
+fn letter(stream: &Arc<str>, rejected: RejectedEvent) -> DeadLetter {
+    DeadLetter {
+        stream: Arc::clone(stream),
+        sequence: rejected.envelope.sequence,
+        index: rejected.index,
+        subject: rejected.envelope.subject,
+        reason: rejected.reject.reason,
+        detail: rejected.reject.detail,
+        payload: rejected.payload,
+    }
 }

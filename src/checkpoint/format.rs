@@ -126,8 +126,18 @@ fn checksum_of_all(checksums: &[u64]) -> u64 {
     hasher.digest()
 }
 
+/// Reads a whole file, so that a damaged one is never begun.
+///
+/// # Errors
+/// When it is not a checkpoint from its first byte to its last.
+pub fn read(input: &mut impl Read) -> Result<(Head, Vec<Section>), FormatError> {
+    let head = read_head(input)?;
+    let sections = read_sections(input)?;
+    Ok((head, sections))
+}
+
 /// Reads the start of a file.
-pub(super) fn read_head(input: &mut impl Read) -> Result<Head, FormatError> {
+fn read_head(input: &mut impl Read) -> Result<Head, FormatError> {
     let mut start = [0; 16];
     input.read_exact(&mut start)?;
     if start[..8] != MAGIC {
@@ -156,7 +166,7 @@ pub(super) fn read_head(input: &mut impl Read) -> Result<Head, FormatError> {
 }
 
 /// Reads the sections up to and with the end, and makes sure that nothing follows.
-pub(super) fn read_sections(input: &mut impl Read) -> Result<Vec<Section>, FormatError> {
+fn read_sections(input: &mut impl Read) -> Result<Vec<Section>, FormatError> {
     let mut sections = Vec::new();
     let mut checksums = Vec::new();
     loop {
@@ -248,10 +258,8 @@ mod tests {
         (head, sections, bytes)
     }
 
-    fn read(bytes: &[u8]) -> Result<(Head, Vec<Section>), FormatError> {
-        let mut input = bytes;
-        let head = read_head(&mut input)?;
-        Ok((head, read_sections(&mut input)?))
+    fn read(mut bytes: &[u8]) -> Result<(Head, Vec<Section>), FormatError> {
+        super::read(&mut bytes)
     }
 
     #[test]

@@ -8,9 +8,7 @@ use tracing::debug;
 
 use super::directory::{Identity, private, sync_directory};
 use super::faults::{self, Fault};
-use super::format::{
-    FormatError, Head, read_head, read_sections, write_end, write_head, write_section,
-};
+use super::format::{self, FormatError, Head, write_end, write_head, write_section};
 use crate::engine::Section;
 
 /// Bytes gathered before they are written.
@@ -90,8 +88,7 @@ impl Store {
     /// When it cannot be read or is not whole.
     pub fn read(&self, number: u64, path: &Path) -> Result<Found, FormatError> {
         let mut input = BufReader::with_capacity(BUFFER_BYTES, private().read(true).open(path)?);
-        let head = read_head(&mut input)?;
-        let sections = read_sections(&mut input)?;
+        let (head, sections) = format::read(&mut input)?;
         Ok(Found {
             number,
             head,

@@ -1,5 +1,7 @@
 //! The one way in: a file and an environment become a checked configuration, or all their problems.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +14,9 @@ use super::secret_file::{self, SecretFiles};
 use super::section::Section;
 use super::sections;
 use super::tree::{self, Table};
+
+/// Ten thousand rules are a tenth of it.
+const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A checked configuration and what there is to say about it.
 #[derive(Clone, Debug)]
@@ -85,7 +90,7 @@ fn read_file(path: &Path) -> Result<Table, Vec<Finding>> {
             hint: hint.into(),
         }]
     };
-    let bytes = std::fs::read(&path).map_err(|error| {
+    let bytes = read_bounded(&path).map_err(|error| {
         let message = format!("cannot read: {}", secret_file::reason(&error));
         unreadable(
             message,
@@ -96,6 +101,17 @@ fn read_file(path: &Path) -> Result<Table, Vec<Finding>> {
         .map_err(|_| unreadable("is not UTF-8".into(), "save the file as UTF-8"))?;
     // Some editors begin a file with a byte order mark.
     tree::parse(text.strip_prefix('\u{feff}').unwrap_or(&text), &path)
+}
+
+/// The bytes of a file of a sensible length.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
+        return Err(io::Error::other("it is longer than 8 MiB"));
+    }
+    Ok(bytes)
 }
 
 fn read_tree(mut entries: Table, variables: Vec<(String, String)>, report: &mut Report) -> Config {

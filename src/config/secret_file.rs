@@ -1,11 +1,16 @@
 //! Secrets that are kept in files of their own: `password_file` beside `password`.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::secret::Secret;
 
 use super::report::{At, Report};
 use super::section::{SecretFrom, Section};
+
+/// No secret is longer.
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// What an absent or unreadable secret file means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +35,7 @@ impl Section {
 
 /// The text of a secret file without the line breaks at its end.
 fn read(path: &Path, at: &At, report: &mut Report) -> Option<Secret> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match read_bounded(path) {
         Ok(text) => text,
         Err(error) => {
             let message = format!("cannot read {}: {}", path.display(), reason(&error));
@@ -55,8 +60,19 @@ fn read(path: &Path, at: &At, report: &mut Report) -> Option<Secret> {
     Some(Secret::new(secret.to_owned()))
 }
 
+/// The text of a file, so much of it at most that one that is too long shows.
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = File::open(path)?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_BYTES {
+        return Err(io::Error::other("it is longer than 64 KiB"));
+    }
+    Ok(text)
+}
+
 /// The system's reason without its number, which differs between systems.
-pub(super) fn reason(error: &std::io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((words, _)) => words.to_lowercase(),

@@ -12,7 +12,7 @@ use crate::time::{Clock, Timestamp};
 
 /// Dead letters that may wait.
 const QUEUE: usize = 8192;
-/// Bytes that may wait: a payload keeps the message that it is a part of in memory.
+/// Bytes that may wait.
 const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 
 const SECOND_MS: i64 = 1000;
@@ -109,9 +109,12 @@ impl Publisher {
             self.counters.suppressed.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if self.payload == Payload::None {
-            letter.payload = Bytes::new();
-        }
+        // Copied: a part of a message would keep all of it in memory for as long as it waits.
+        letter.subject = Bytes::copy_from_slice(&letter.subject);
+        letter.payload = match self.payload {
+            Payload::None => Bytes::new(),
+            Payload::Original => Bytes::copy_from_slice(&letter.payload),
+        };
         let bytes = size(&letter);
         let queued = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         // One large dead letter always fits into an empty queue.

@@ -137,6 +137,16 @@ pub(super) fn too_large(what: &str, bytes: usize, limit: usize) -> Reject {
     }
 }
 
+/// More events in one message than it may have.
+#[cold]
+pub(super) fn too_many(limit: u32) -> Reject {
+    Reject {
+        reason: Reason::TooLarge,
+        detail: format!("the rest of a message of more than {limit} events"),
+        kind: None,
+    }
+}
+
 /// Not JSON.
 #[cold]
 pub(super) fn not_json(error: SyntaxError) -> Reject {

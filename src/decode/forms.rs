@@ -1,7 +1,7 @@
 //! Where the events of a message are: one object, an array, or lines of both.
 
 use super::extent::{end_of_element, end_of_value, skip_whitespace, trim};
-use super::fault::too_large;
+use super::fault::{too_large, too_many};
 use super::json::{SyntaxError, SyntaxErrorKind};
 use super::pass::{Company, Frame, Pass};
 
@@ -11,6 +11,8 @@ enum ArrayEnd {
     Closed(usize),
     /// Not at all: from this byte on its structure is broken.
     Broken(usize),
+    /// Not at all: the message has as many events as it may have, the rest is rejected.
+    Full,
 }
 
 impl Pass<'_> {
@@ -53,6 +55,7 @@ impl Pass<'_> {
                 let mark = self.out.mark();
                 match self.array(frame, (start, bytes.len())) {
                     ArrayEnd::Closed(end) if is_last(end) => {}
+                    ArrayEnd::Full => {}
                     ArrayEnd::Closed(_) | ArrayEnd::Broken(_) => {
                         self.out.rewind(mark);
                         self.next_index = 0;
@@ -71,6 +74,9 @@ impl Pass<'_> {
         for line in frame.bytes.split(|&byte| byte == b'\n') {
             let range = trim(frame.bytes, start, start + line.len());
             start += line.len() + 1;
+            if self.is_full() && range.0 < range.1 {
+                return self.rest(frame, (range.0, frame.bytes.len()));
+            }
             match frame.bytes.get(range.0) {
                 Some(_) if range.0 == range.1 => {}
                 Some(b'[') => self.array_text(frame, range),
@@ -94,6 +100,7 @@ impl Pass<'_> {
     fn array_text(&mut self, frame: &Frame<'_>, range: (usize, usize)) {
         let rest = match self.array(frame, range) {
             ArrayEnd::Closed(end) if end == range.1 => return,
+            ArrayEnd::Full => return,
             ArrayEnd::Closed(end) => skip_whitespace(frame.bytes, end),
             ArrayEnd::Broken(from) => from,
         };
@@ -113,6 +120,10 @@ impl Pass<'_> {
         }
         loop {
             let start = skip_whitespace(bytes, at);
+            if self.is_full() {
+                self.rest(frame, (start, range.1));
+                return ArrayEnd::Full;
+            }
             let Some(end) = self.element(frame, (start, range.1)) else {
                 return ArrayEnd::Broken(start);
             };
@@ -121,6 +132,16 @@ impl Pass<'_> {
                 return ArrayEnd::Closed(at);
             }
         }
+    }
+
+    /// The message has as many events as it may have.
+    fn is_full(&self) -> bool {
+        self.next_index >= self.plan.max_message_events
+    }
+
+    /// Rejects the rest of a message that has too many events.
+    fn rest(&mut self, frame: &Frame<'_>, range: (usize, usize)) {
+        self.reject(frame, range, too_many(self.plan.max_message_events));
     }
 
     /// Reads the array element at the start of `range` and returns where the `,` or `]` after it

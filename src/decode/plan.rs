@@ -7,6 +7,14 @@ use super::subject::Pattern;
 use super::token::MAX_TEXT_BYTES;
 use crate::event::Kind;
 
+/// No event is shorter, bytes: the required fields alone are longer, whatever their names. A message
+/// with more events than fit at that length is made of something else, and would take a hundred times
+/// its size in rejects.
+const LEAST_EVENT_BYTES: usize = 32;
+
+/// A message may have so many events in any case.
+const LEAST_MESSAGE_EVENTS: u32 = 1024;
+
 /// Everything decoding needs to know, ready to use.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -19,6 +27,8 @@ pub(super) struct Plan {
     pub(super) survey_subject: Pattern,
     pub(super) max_event_bytes: usize,
     pub(super) max_message_bytes: usize,
+    /// Most events of one message; what follows is one reject.
+    pub(super) max_message_events: u32,
     pub(super) csat_scale_milli: (i32, i32),
     pub(super) ces_scale_milli: (i32, i32),
 }
@@ -86,6 +96,7 @@ pub(super) struct CloudEventFields {
 
 impl Plan {
     pub(super) fn new(settings: &Settings) -> Self {
+        let max_message_bytes = settings.max_message_bytes.min(MAX_TEXT_BYTES);
         let mut names = Names::new();
         let kind = plain(&mut names, &settings.kind_field);
         let cloud_event = CloudEventFields {
@@ -106,7 +117,10 @@ impl Plan {
             interaction_subject: Pattern::new(&settings.interaction_subject),
             survey_subject: Pattern::new(&settings.survey_subject),
             max_event_bytes: settings.max_event_bytes,
-            max_message_bytes: settings.max_message_bytes.min(MAX_TEXT_BYTES),
+            max_message_bytes,
+            max_message_events: u32::try_from(max_message_bytes / LEAST_EVENT_BYTES)
+                .unwrap_or(u32::MAX)
+                .max(LEAST_MESSAGE_EVENTS),
             csat_scale_milli: settings.csat_scale_milli,
             ces_scale_milli: settings.ces_scale_milli,
         }

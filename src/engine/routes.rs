@@ -76,6 +76,13 @@ pub(super) struct Key {
     pub(super) empty_since: Option<Timestamp>,
 }
 
+impl Key {
+    /// It may go.
+    fn is_idle(&self) -> bool {
+        self.routes == 0 && !self.permanent
+    }
+}
+
 /// Routes and keys as captured.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct CapturedRoutes {
@@ -102,6 +109,9 @@ struct Breakdown {
     keys: BTreeMap<Arc<[Arc<str>]>, KeyId>,
     overflow_key: Option<KeyId>,
     overflowed: u64,
+    /// How many of its keys may go: not permanent, and no route leads there. With 0 nobody needs to
+    /// look for one, which a flood of new values would make every record do.
+    idle: usize,
 }
 
 /// All routes and keys.
@@ -152,6 +162,7 @@ impl Routes {
                 keys: BTreeMap::new(),
                 overflow_key: None,
                 overflowed: 0,
+                idle: 0,
             })
             .collect();
         let mut routes = Self {
@@ -233,6 +244,9 @@ impl Routes {
     fn insert_route(&mut self, values: &[Option<&str>], keys: Box<[KeyId]>, hash: u64) -> RouteId {
         for key in &keys {
             if let Some(key) = &mut self.keys[key.at()] {
+                if key.is_idle() {
+                    self.breakdowns[key.breakdown].idle -= 1;
+                }
                 key.routes += 1;
             }
         }
@@ -309,6 +323,7 @@ impl Routes {
             KeyId(u32::try_from(self.keys.len() - 1).unwrap_or(u32::MAX))
         };
         self.breakdowns[breakdown].keys.insert(values, id);
+        self.breakdowns[breakdown].idle += usize::from(!permanent);
         id
     }
 
@@ -328,12 +343,15 @@ impl Routes {
 
     /// Makes room by dropping the key that has been empty longest and that nothing leads to.
     fn evict_idle(&mut self, breakdown: usize) -> bool {
+        if self.breakdowns[breakdown].idle == 0 {
+            return false;
+        }
         let idle = self.breakdowns[breakdown]
             .keys
             .values()
             .filter_map(|id| {
                 let key = self.keys[id.at()].as_ref()?;
-                (key.routes == 0 && !key.permanent).then_some((key.empty_since, *id))
+                key.is_idle().then_some((key.empty_since, *id))
             })
             .min();
         match idle {
@@ -348,6 +366,7 @@ impl Routes {
     fn drop_key(&mut self, id: KeyId) {
         if let Some(key) = self.keys[id.at()].take() {
             self.breakdowns[key.breakdown].keys.remove(&key.values);
+            self.breakdowns[key.breakdown].idle -= usize::from(key.is_idle());
             self.free_keys.push(id);
         }
     }
@@ -497,6 +516,9 @@ impl Routes {
         for key in &keys {
             if let Some(key) = &mut self.keys[key.at()] {
                 key.routes -= 1;
+                if key.is_idle() {
+                    self.breakdowns[key.breakdown].idle += 1;
+                }
             }
         }
         let hash = hash_of(&self.hasher, &values);

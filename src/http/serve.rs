@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use prometheus::IntGauge;
+use prometheus::{IntCounterVec, IntGauge};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -147,6 +147,7 @@ impl Doorman {
             router: self.server.router.clone(),
             tls: self.server.tls.clone(),
             limits: self.server.limits.clone(),
+            cuts: Cuts(self.server.shared.metrics.http.connections_cut.clone()),
         };
         let place = Place::new(slot, self.server.shared.metrics.http.connections.clone());
         self.tasks.spawn(async move {
@@ -209,6 +210,30 @@ fn refuse(stream: TcpStream) {
         .and_then(|mut stream| stream.write(NO_ROOM));
 }
 
+/// Connections cut, by reason.
+#[derive(Clone, Debug)]
+struct Cuts(IntCounterVec);
+
+impl Cuts {
+    fn count(&self, reason: &str) {
+        self.0.with_label_values(&[reason]).inc();
+    }
+
+    /// Notes how a connection ended that did not end well.
+    fn note(&self, failure: &hyper::Error) {
+        debug!(%failure, "connection ended early");
+        let cause = std::error::Error::source(failure);
+        let io = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
+        if failure.is_timeout() {
+            self.count("headers");
+        } else if failure.is_parse_too_large() {
+            self.count("head");
+        } else if io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            self.count("write");
+        }
+    }
+}
+
 /// A connection and what it runs under.
 struct OpenConnection {
     entry: Entry,
@@ -216,6 +241,7 @@ struct OpenConnection {
     router: Router,
     tls: Option<TlsAcceptor>,
     limits: Limits,
+    cuts: Cuts,
 }
 
 impl OpenConnection {
@@ -228,15 +254,19 @@ impl OpenConnection {
         let Some(tls) = self.tls.take() else {
             return self.answer(impatient).await;
         };
+        let cuts = self.cuts.clone();
         let handshake = tokio::select! {
             handshake = timeout(self.limits.header_timeout, tls.accept(impatient)) => handshake,
-            () = self.entry.connection.evicted() => return,
+            () = self.entry.connection.evicted() => return cuts.count("idle"),
             _ = self.stop.wait_for(|stop| *stop) => return,
         };
         match handshake {
             Ok(Ok(encrypted)) => self.answer(encrypted).await,
             Ok(Err(failure)) => debug!(%failure, "tls handshake failed"),
-            Err(_) => debug!("tls handshake took too long"),
+            Err(_) => {
+                debug!("tls handshake took too long");
+                cuts.count("headers");
+            }
         }
     }
 
@@ -257,11 +287,12 @@ impl OpenConnection {
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), service);
         let mut serving = std::pin::pin!(serving);
+        let cuts = self.cuts.clone();
         let mut told = false;
         loop {
             let ended = tokio::select! {
                 ended = serving.as_mut() => ended,
-                () = self.entry.connection.evicted() => return,
+                () = self.entry.connection.evicted() => return cuts.count("idle"),
                 _ = self.stop.wait_for(|stop| *stop), if !told => {
                     told = true;
                     serving.as_mut().graceful_shutdown();
@@ -269,7 +300,7 @@ impl OpenConnection {
                 }
             };
             if let Err(failure) = ended {
-                debug!(%failure, "connection ended early");
+                cuts.note(&failure);
             }
             return;
         }

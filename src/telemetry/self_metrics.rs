@@ -202,6 +202,8 @@ pub struct HttpMetrics {
     pub stream_clients: IntGauge,
     /// Readers refused because `http.limits.max_stream_clients` were there.
     pub stream_clients_refused: IntCounter,
+    /// Connections cut, by reason.
+    pub connections_cut: IntCounterVec,
 }
 
 impl HttpMetrics {
@@ -226,8 +228,23 @@ impl HttpMetrics {
                 "cxpulse_http_stream_clients_refused_total",
                 "Readers of the event stream refused because of http.limits.max_stream_clients.",
             )?,
+            connections_cut: cut_counters(registry)?,
         })
     }
+}
+
+/// One counter a reason, there from the start.
+fn cut_counters(registry: &Registry) -> Result<IntCounterVec> {
+    let help = "HTTP connections cut: the headers took too long (http.limits.header_timeout) \
+        or too much room, nothing was taken for too long (http.limits.write_timeout), or idle and in the way of a new one.";
+    let counters = IntCounterVec::new(
+        Opts::new("cxpulse_http_connections_cut_total", help),
+        &["reason"],
+    )?;
+    for reason in ["headers", "head", "write", "idle"] {
+        counters.get_metric_with_label_values(&[reason])?;
+    }
+    registered(registry, counters)
 }
 
 fn registered<M: Collector + Clone + 'static>(registry: &Registry, metric: M) -> Result<M> {
@@ -330,6 +347,7 @@ mod tests {
             "cxpulse_config_last_reload_successful",
             "cxpulse_dead_letters_total",
             "cxpulse_series_suppressed",
+            "cxpulse_http_connections_cut_total",
             "cxpulse_window_complete",
             "process_resident_memory_bytes",
         ] {

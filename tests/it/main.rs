@@ -4,17 +4,24 @@
     reason = "helpers of tests end at the first surprise like the tests themselves"
 )]
 
+use cxpulse as library;
+
+#[path = "../../fuzz/checks/mod.rs"]
+mod checks;
 #[path = "../reference/mod.rs"]
 mod reference;
 
 mod config;
 mod day_so_far;
+mod dependencies;
 mod documents;
 mod engine_equals_reference;
 mod engine_runs;
 mod export;
+mod fuzz_corpus;
 mod history;
 mod http;
+mod limits;
 mod openapi;
 mod properties;
 mod reference_decode;

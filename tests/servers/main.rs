@@ -1,14 +1,17 @@
 //! Tests with real servers: nats-server, Prometheus, Alertmanager, and the built `cxpulse`.
 //! `scripts/fetch-tools` brings the servers; a test whose server is missing is skipped by name.
 
+mod abuse;
 mod alert_rules;
 mod alert_sinks;
+mod canaries;
 mod connection;
 mod crash;
 mod dashboard;
 mod dead_letter;
 mod deploy;
 mod expected;
+mod hostile;
 mod main_job;
 mod many_wallboards;
 mod recovery;

@@ -19,6 +19,7 @@ mod rejects;
 use std::sync::Arc;
 
 use super::{Decoded, Decoder, Item, Settings, Verdict};
+use crate as library;
 use crate::event::{Event, HashKey, Interaction, Reject, Survey};
 use crate::source::{Envelope, MessageHeaders};
 

@@ -1,7 +1,7 @@
 //! Every reason, their order, and the words that go with them.
 
 use super::{
-    INTERACTION, SURVEY, decode, decode_with, message, message_on, outcomes, reject, with,
+    INTERACTION, SURVEY, decode, decode_with, message, message_on, outcome, outcomes, reject, with,
 };
 use crate::decode::{Settings, Verdict};
 use crate::event::{Kind, Reason};
@@ -453,4 +453,41 @@ fn odd_names_of_fields_cannot_break_the_detail() {
         }
         Verdict::Event(event) => panic!("{event:?}"),
     }
+}
+
+/// A message of nothing but commas would take a hundred times its size: from so many events on the
+/// rest is one reject, in every form, and none before.
+#[test]
+fn a_message_has_so_many_events_and_the_rest_is_one_reject() {
+    let settings = Settings {
+        max_message_bytes: 100_000,
+        max_event_bytes: 50_000,
+        ..Settings::default()
+    };
+    // 100000 bytes at 32 an event.
+    let most = 3125;
+    let array = |count: usize| format!("[{}1]", "1,".repeat(count - 1));
+    let forms = [
+        |count: usize| format!("[{}1]", "1,".repeat(count - 1)),
+        |count: usize| "1\n".repeat(count),
+        |count: usize| {
+            let data = "1,".repeat(count - 1);
+            format!("{{\"specversion\":\"1.0\",\"data\":[{data}1]}}")
+        },
+    ];
+    for form in forms {
+        let decoded = decode_with(settings.clone(), &message(form(most)));
+        assert_eq!(outcomes(&decoded), vec!["invalid_json"; most]);
+        let payload = form(most + 2000);
+        let decoded = decode_with(settings.clone(), &message(&payload));
+        assert_eq!(decoded.items.len(), most + 1);
+        let last = decoded.items.last().unwrap();
+        assert_eq!(outcome(last), "too_large");
+        assert_eq!(usize::try_from(last.raw.1).unwrap(), payload.len());
+    }
+    // An array on a line, and a line after it.
+    let payload = format!("{INTERACTION}\n{}\n{INTERACTION}", array(most + 10));
+    let decoded = decode_with(settings, &message(payload));
+    let rest: Vec<_> = decoded.items.iter().skip(most).map(outcome).collect();
+    assert_eq!(rest, ["too_large", "too_large"]);
 }

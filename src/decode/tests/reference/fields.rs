@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::text::{id_of, is_json_number, is_number_object, number_text, present, text_of};
-use super::{Accepted, Lent};
-use crate::decode::tests::KEY;
-use crate::decode::{Settings, Unit};
-use crate::event::{
+use super::super::KEY;
+use super::super::library::decode::{Settings, Unit};
+use super::super::library::event::{
     Direction, Event, IdHash, Interaction, Kind, Reason, Record, Survey, tie_break,
 };
-use crate::time::Timestamp;
+use super::super::library::time::Timestamp;
+use super::text::{id_of, is_json_number, is_number_object, number_text, present, text_of};
+use super::{Accepted, Lent};
 
 pub(super) struct Fields<'f> {
     pub(super) settings: &'f Settings,

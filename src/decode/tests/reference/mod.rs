@@ -1,6 +1,10 @@
 //! A second decoder, written from the contract in the plainest way over `serde_json::Value`. It
 //! shares the event types with the real one and nothing else.
+//!
+//! Whoever takes this folder in names the crate with the real decoder `library` and the key of the
+//! id hashes `KEY`: the unit tests here, and the fuzz checks outside.
 
+mod compare;
 mod fields;
 mod text;
 
@@ -10,9 +14,11 @@ use serde_json::Value;
 use fields::Fields;
 use text::{element_stop, first_zero_depth, is_event, parse, present, trimmed};
 
-use crate::decode::Settings;
-use crate::event::{Event, Kind, Reason};
-use crate::source::Envelope;
+pub(super) use compare::{compare, mapped};
+
+use super::library::decode::Settings;
+use super::library::event::{Event, Kind, Reason};
+use super::library::source::Envelope;
 
 /// What the reference makes of one event.
 #[derive(Debug, PartialEq)]
@@ -110,39 +116,25 @@ impl Reference<'_> {
 
     /// Elements of an array text; false when it is not closed at the end of the range.
     fn array(&mut self, bytes: &[u8], range: (usize, usize)) -> bool {
-        let first = trimmed(bytes, range.0 + 1, range.1).0;
-        let mut rest = first;
-        let mut closed = first < range.1 && bytes[first] == b']';
-        if closed {
-            rest = first + 1;
-        }
-        while !closed {
-            let start = trimmed(bytes, rest, range.1).0;
-            let Some(stop) = element_stop(&bytes[..range.1], start) else {
-                rest = start;
-                break;
-            };
-            let element = (start, trimmed(bytes, start, stop).1.max(start));
+        let (elements, tail) = split(bytes, range);
+        for element in elements {
             let index = self.out.len();
             self.text(bytes, element, Some(index), true);
-            rest = stop + 1;
-            closed = bytes[stop] == b']';
         }
-        let tail = if closed {
-            trimmed(bytes, rest, range.1).0.max(rest)
-        } else {
-            rest
-        };
-        if closed && tail >= range.1 {
-            return true;
+        if let Some(tail) = tail {
+            self.tail(tail, tail);
         }
-        let reason = if range.1 - tail > self.settings.max_event_bytes {
+        tail.is_none()
+    }
+
+    /// What does not belong to an array; `raw` is what it has as received.
+    fn tail(&mut self, tail: (usize, usize), raw: (usize, usize)) {
+        let reason = if tail.1 - tail.0 > self.settings.max_event_bytes {
             Reason::TooLarge
         } else {
             Reason::InvalidJson
         };
-        self.push((tail, range.1), Err((reason, None)));
-        closed && tail >= range.1
+        self.push(raw, Err((reason, None)));
     }
 
     /// One event; `index` is its place when there are several.
@@ -196,11 +188,30 @@ impl Reference<'_> {
         self.data(&data, id, range);
     }
 
-    /// Data from base64. Broken arrays in base64 are left to the unit tests.
-    fn decoded(&mut self, bytes: &[u8], id: Option<Value>, range: (usize, usize)) {
-        match parse(bytes) {
-            Some(value) => self.data(&value, id, range),
-            None => self.push(range, Err((Reason::InvalidJson, None))),
+    /// Data from base64: like a payload, but without lines.
+    fn decoded(&mut self, bytes: &[u8], id: Option<Value>, raw: (usize, usize)) {
+        let (start, end) = trimmed(bytes, 0, bytes.len());
+        if bytes.get(start) != Some(&b'[') {
+            match parse(bytes).filter(is_event) {
+                Some(value) => self.data(&value, id, raw),
+                None => self.push(raw, Err((Reason::InvalidJson, None))),
+            }
+            return;
+        }
+        let (elements, tail) = split(bytes, (start, end));
+        for (index, (from, to)) in elements.into_iter().enumerate() {
+            let lent = Lent {
+                cloud_event_id: id.clone(),
+                index: Some(index),
+            };
+            let verdict = match parse(&bytes[from..to]).filter(is_event) {
+                Some(value) => self.event(&value, &lent),
+                None => Err((Reason::InvalidJson, None)),
+            };
+            self.push(raw, verdict);
+        }
+        if let Some(tail) = tail {
+            self.tail(tail, raw);
         }
     }
 
@@ -275,4 +286,27 @@ impl Reference<'_> {
         };
         accepted.map_err(|reason| (reason, Some(kind)))
     }
+}
+
+/// The elements of the array text in `range`, and what does not belong to it.
+#[expect(clippy::type_complexity, reason = "two kinds of ranges, used twice")]
+fn split(bytes: &[u8], range: (usize, usize)) -> (Vec<(usize, usize)>, Option<(usize, usize)>) {
+    let mut elements = Vec::new();
+    let first = trimmed(bytes, range.0 + 1, range.1).0;
+    let mut rest = first;
+    let mut closed = first < range.1 && bytes[first] == b']';
+    if closed {
+        rest = first + 1;
+    }
+    while !closed {
+        let start = trimmed(bytes, rest, range.1).0;
+        let Some(stop) = element_stop(&bytes[..range.1], start) else {
+            return (elements, Some((start, range.1)));
+        };
+        elements.push((start, trimmed(bytes, start, stop).1.max(start)));
+        rest = stop + 1;
+        closed = bytes[stop] == b']';
+    }
+    let tail = trimmed(bytes, rest, range.1).0.max(rest);
+    (elements, (tail < range.1).then_some((tail, range.1)))
 }

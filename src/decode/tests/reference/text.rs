@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::event::Reason;
+use super::super::library::event::Reason;
 
 /// Name of the only member of the object that stands for a number, so that its text survives.
 const NUMBER: &str = "\u{1}number";
