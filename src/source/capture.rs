@@ -3,10 +3,11 @@
 //!
 //! A short file (up to `events.max_message_bytes`) is one message and may hold whatever a message
 //! may: one event, an array, or lines. A longer one is read line by line, each line one message, so
-//! that memory stays bounded; a longer JSON array is read element by element.
+//! that memory stays bounded; a JSON array that is longer than a message may be is read element by
+//! element, wherever it stands.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +46,7 @@ pub enum CaptureError {
 /// Reads the messages of one file.
 pub struct Capture {
     path: PathBuf,
-    reader: Box<dyn BufRead>,
+    input: Input,
     max_message_bytes: usize,
     shape: Shape,
     sequence: u64,
@@ -59,9 +60,25 @@ enum Shape {
     Whole(Bytes),
     /// Line by line.
     Lines,
-    /// Element by element of one large array.
+    /// Element by element of one large array; lines follow it.
     Elements(Elements),
     Done,
+}
+
+/// The content of the file, of which what was looked at can be put back.
+struct Input {
+    /// To be read before the rest.
+    head: Cursor<Vec<u8>>,
+    rest: Box<dyn BufRead>,
+}
+
+/// What the next line is.
+enum Line {
+    Text(Bytes),
+    /// An array that is longer than a message may be; nothing of it was consumed.
+    LongArray,
+    /// There is none.
+    End,
 }
 
 /// Where a large array is being read.
@@ -71,6 +88,8 @@ struct Elements {
     in_string: bool,
     escaped: bool,
     opened: bool,
+    /// The bracket that ends the array has been read.
+    closed: bool,
 }
 
 impl std::fmt::Debug for Capture {
@@ -108,12 +127,14 @@ impl Capture {
             inner: raw,
             consumed: Arc::clone(&consumed),
         };
-        let mut reader =
-            decompressed(BufReader::with_capacity(BUFFER_BYTES, counted)).map_err(open)?;
-        let shape = first_shape(&mut reader, max_message_bytes).map_err(open)?;
+        let mut input = Input {
+            head: Cursor::default(),
+            rest: decompressed(BufReader::with_capacity(BUFFER_BYTES, counted)).map_err(open)?,
+        };
+        let shape = input.first_shape(max_message_bytes).map_err(open)?;
         Ok(Self {
             path: path.to_owned(),
-            reader,
+            input,
             max_message_bytes,
             shape,
             sequence: first_sequence,
@@ -137,25 +158,11 @@ impl Capture {
     /// # Errors
     /// When reading or decompressing fails.
     pub fn next_message(&mut self) -> Result<Option<Envelope>, CaptureError> {
-        let payload = match &mut self.shape {
-            Shape::Done => None,
-            Shape::Whole(payload) => {
-                let payload = std::mem::take(payload);
-                self.shape = Shape::Done;
-                Some(payload)
-            }
-            Shape::Lines => read_line(&mut self.reader, self.max_message_bytes)
-                .map_err(|source| self.failed(source))?,
-            Shape::Elements(elements) => {
-                read_element(&mut self.reader, elements, self.max_message_bytes).map_err(
-                    |source| CaptureError::Read {
-                        path: self.path.clone(),
-                        message: self.sequence,
-                        source,
-                    },
-                )?
-            }
-        };
+        let payload = self.next_payload().map_err(|source| CaptureError::Read {
+            path: self.path.clone(),
+            message: self.sequence,
+            source,
+        })?;
         let Some(payload) = payload else {
             self.shape = Shape::Done;
             return Ok(None);
@@ -170,33 +177,31 @@ impl Capture {
         Ok(Some(envelope))
     }
 
-    fn failed(&self, source: io::Error) -> CaptureError {
-        CaptureError::Read {
-            path: self.path.clone(),
-            message: self.sequence,
-            source,
+    fn next_payload(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            match &mut self.shape {
+                Shape::Done => return Ok(None),
+                Shape::Whole(payload) => {
+                    let payload = std::mem::take(payload);
+                    self.shape = Shape::Done;
+                    return Ok(Some(payload));
+                }
+                Shape::Lines => match self.input.line(self.max_message_bytes)? {
+                    Line::Text(line) if line.trim_ascii().is_empty() => {}
+                    Line::Text(line) => return Ok(Some(line)),
+                    Line::LongArray => self.shape = Shape::Elements(Elements::default()),
+                    Line::End => return Ok(None),
+                },
+                Shape::Elements(elements) => {
+                    let element = self.input.element(elements, self.max_message_bytes)?;
+                    if element.is_some() || !elements.closed {
+                        return Ok(element);
+                    }
+                    self.shape = Shape::Lines;
+                }
+            }
         }
     }
-}
-
-/// Looks at the start of the content: short enough for one message, an array, or lines.
-fn first_shape(reader: &mut Box<dyn BufRead>, max_message_bytes: usize) -> io::Result<Shape> {
-    let mut head = Vec::new();
-    let limit = u64::try_from(max_message_bytes)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    reader.by_ref().take(limit).read_to_end(&mut head)?;
-    if head.len() <= max_message_bytes {
-        return Ok(Shape::Whole(Bytes::from(head)));
-    }
-    let is_array = is_long_array(&head);
-    let rest = std::mem::replace(reader, Box::new(io::empty()));
-    *reader = Box::new(io::Cursor::new(head).chain(rest));
-    Ok(if is_array {
-        Shape::Elements(Elements::default())
-    } else {
-        Shape::Lines
-    })
 }
 
 /// An array that is not closed on its first line: the content is one large array, not lines.
@@ -214,60 +219,115 @@ fn is_long_array(head: &[u8]) -> bool {
     !line.trim_ascii_end().ends_with(b"]")
 }
 
-/// Reads one line. Of a line longer than a message may be only so much is kept that the decoder
-/// sees it is too large.
-fn read_line(reader: &mut Box<dyn BufRead>, max_bytes: usize) -> io::Result<Option<Bytes>> {
-    let mut line = Vec::new();
-    let mut seen = false;
-    loop {
-        let buffer = reader.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(seen.then(|| Bytes::from(line)));
+impl Input {
+    /// Looks at the start of the content: short enough for one message, an array, or lines.
+    fn first_shape(&mut self, max_message_bytes: usize) -> io::Result<Shape> {
+        let mut head = Vec::new();
+        let limit = u64::try_from(max_message_bytes)
+            .unwrap_or(u64::MAX)
+            .saturating_add(1);
+        self.rest.by_ref().take(limit).read_to_end(&mut head)?;
+        if head.len() <= max_message_bytes {
+            return Ok(Shape::Whole(Bytes::from(head)));
         }
-        seen = true;
-        let (taken, ended) = match memchr::memchr(b'\n', buffer) {
-            Some(at) => (at + 1, true),
-            None => (buffer.len(), false),
-        };
-        let room = (max_bytes + 1).saturating_sub(line.len());
-        line.extend_from_slice(&buffer[..taken.min(room)]);
-        reader.consume(taken);
-        if ended {
-            return Ok(Some(Bytes::from(line)));
+        let is_array = is_long_array(&head);
+        self.put_back(head);
+        Ok(if is_array {
+            Shape::Elements(Elements::default())
+        } else {
+            Shape::Lines
+        })
+    }
+
+    fn put_back(&mut self, mut bytes: Vec<u8>) {
+        bytes.extend_from_slice(self.ahead());
+        self.head = Cursor::new(bytes);
+    }
+
+    /// What was put back and not read again.
+    fn ahead(&self) -> &[u8] {
+        let at = usize::try_from(self.head.position()).unwrap_or(usize::MAX);
+        self.head.get_ref().get(at..).unwrap_or_default()
+    }
+
+    fn buffer(&mut self) -> io::Result<&[u8]> {
+        if self.ahead().is_empty() {
+            self.rest.fill_buf()
+        } else {
+            Ok(self.ahead())
         }
     }
-}
 
-/// Reads the text of the next element of a large array, whatever is in it: brackets and strings are
-/// followed, nothing else.
-fn read_element(
-    reader: &mut Box<dyn BufRead>,
-    state: &mut Elements,
-    max_bytes: usize,
-) -> io::Result<Option<Bytes>> {
-    let mut element = Vec::new();
-    loop {
-        let buffer = reader.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(whole(element, max_bytes));
+    fn consume(&mut self, count: usize) {
+        if self.ahead().is_empty() {
+            self.rest.consume(count);
+        } else {
+            self.head.consume(count);
         }
-        let mut taken = 0;
-        let mut ended = false;
-        for byte in buffer {
-            taken += 1;
-            if state.ends_element(*byte) {
-                ended = true;
+    }
+
+    /// Reads one line, without its end. Of a line longer than a message may be only so much is kept
+    /// that the decoder sees it is too large.
+    fn line(&mut self, max_bytes: usize) -> io::Result<Line> {
+        let mut line = Vec::new();
+        let mut seen = false;
+        loop {
+            let buffer = self.buffer()?;
+            if buffer.is_empty() {
+                return Ok(if seen {
+                    Line::Text(Bytes::from(line))
+                } else {
+                    Line::End
+                });
+            }
+            seen = true;
+            let (text, ended) = match memchr::memchr(b'\n', buffer) {
+                Some(at) => (at, true),
+                None => (buffer.len(), false),
+            };
+            let room = (max_bytes + 1).saturating_sub(line.len());
+            let taken = text.min(room);
+            line.extend_from_slice(&buffer[..taken]);
+            if line.len() > max_bytes && line.trim_ascii_start().starts_with(b"[") {
+                self.consume(taken);
+                self.put_back(line);
+                return Ok(Line::LongArray);
+            }
+            self.consume(text + usize::from(ended));
+            if ended {
+                return Ok(Line::Text(Bytes::from(line)));
+            }
+        }
+    }
+
+    /// Reads the text of the next element of a large array, whatever is in it: brackets and strings
+    /// are followed, nothing else.
+    fn element(&mut self, state: &mut Elements, max_bytes: usize) -> io::Result<Option<Bytes>> {
+        let mut element = Vec::new();
+        while !state.closed {
+            let buffer = self.buffer()?;
+            if buffer.is_empty() {
                 break;
             }
-            let leads = element.is_empty() && byte.is_ascii_whitespace();
-            if state.belongs(*byte) && !leads && element.len() <= max_bytes {
-                element.push(*byte);
+            let mut taken = 0;
+            let mut ended = false;
+            for byte in buffer {
+                taken += 1;
+                if state.ends_element(*byte) {
+                    ended = true;
+                    break;
+                }
+                let leads = element.is_empty() && byte.is_ascii_whitespace();
+                if state.belongs(*byte) && !leads && element.len() <= max_bytes {
+                    element.push(*byte);
+                }
+            }
+            self.consume(taken);
+            if ended && !element.is_empty() {
+                break;
             }
         }
-        reader.consume(taken);
-        if ended && !element.is_empty() {
-            return Ok(whole(element, max_bytes));
-        }
+        Ok(whole(element, max_bytes))
     }
 }
 
@@ -296,7 +356,8 @@ impl Elements {
             }
             b'}' | b']' => {
                 self.depth = self.depth.saturating_sub(1);
-                return self.depth == 0;
+                self.closed = self.depth == 0;
+                return self.closed;
             }
             b',' => return self.depth == 1,
             _ => {}
@@ -369,14 +430,32 @@ mod tests {
     fn a_long_file_is_read_by_lines() {
         assert_eq!(
             messages(b"{\"a\":1}\n\n{\"b\":2}", 8),
-            ["{\"a\":1}\n", "\n", "{\"b\":2}"]
+            ["{\"a\":1}", "{\"b\":2}"]
         );
     }
 
     #[test]
     fn an_overlong_line_is_cut_past_the_limit() {
         let lines = messages(b"0123456789abcdef\nx\n", 8);
-        assert_eq!(lines, ["012345678", "x\n"]);
+        assert_eq!(lines, ["012345678", "x"]);
+        // The line end does not count.
+        assert_eq!(messages(b"01234567\n01234567\n", 8), ["01234567"; 2]);
+    }
+
+    #[test]
+    fn a_long_array_may_stand_between_lines() {
+        for size in [10, 14, 15, 16, 40] {
+            assert_eq!(
+                messages(b"{\"a\":1}\n[{\"b\":2},{\"c\":3}]\n\n[4,5]\n{}\n", size).len(),
+                match size {
+                    40 => 1,
+                    _ => 5,
+                },
+                "{size}"
+            );
+        }
+        let lines = messages(b"[{\"b\":2},{\"c\":3}] x\n{}\n[1,2]\n", 12);
+        assert_eq!(lines, ["{\"b\":2}", "{\"c\":3}", " x", "{}", "[1,2]"]);
     }
 
     #[test]
