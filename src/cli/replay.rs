@@ -13,6 +13,7 @@ use super::{ConfigFile, USAGE};
 use crate::alert::{Evaluator, Transition};
 use crate::app::Pipeline;
 use crate::config::{Config, format_duration, parse_duration};
+use crate::decode::parse_moment;
 use crate::engine::{Engine, View, WaitingPolicy};
 use crate::event::{Event, HashKey};
 use crate::export::{self, Filter};
@@ -58,13 +59,7 @@ enum Format {
 }
 
 fn parse_instant(text: &str) -> Result<Timestamp, String> {
-    if let Ok(millis) = text.parse::<i64>() {
-        return Ok(Timestamp::from_millis(millis));
-    }
-    let moment: jiff::Timestamp = text.parse().map_err(|error| {
-        format!("{error}; expected RFC 3339 with an offset, or integer milliseconds")
-    })?;
-    Ok(Timestamp::from_millis(moment.as_millisecond()))
+    parse_moment(text)
 }
 
 /// Replays the files and writes the result to `out`; gives the exit code.

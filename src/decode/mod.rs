@@ -34,4 +34,5 @@ mod tests;
 
 pub use decoded::{Decoded, Item, Verdict};
 pub use decoder::Decoder;
+pub use moment::parse_moment;
 pub use settings::{FieldSource, Settings, Unit};

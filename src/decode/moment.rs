@@ -1,6 +1,7 @@
 //! Times as events write them: RFC 3339 text, or an integer since the epoch.
 
 use super::fault::Problem;
+use super::json::is_number;
 use crate::time::Timestamp;
 
 /// 1980-01-01T00:00:00Z. An integer before it is taken for seconds and refused: milliseconds of
@@ -44,6 +45,20 @@ pub(super) fn from_number(number: &[u8], unit_ms: u32) -> Result<Timestamp, Prob
         Some(millis) if millis <= LAST_MS => Ok(Timestamp::from_millis(millis)),
         Some(_) | None => Err(Problem::TimeRange),
     }
+}
+
+/// The moment that a word names as an event would: RFC 3339 with `T` and offset, years 1970 to 9999,
+/// digits after the third cut; or integer milliseconds, not before 1980.
+///
+/// # Errors
+/// What is wrong with the word.
+pub fn parse_moment(word: &str) -> Result<Timestamp, String> {
+    let moment = if is_number(word) {
+        from_number(word.as_bytes(), 1)
+    } else {
+        from_text(word.as_bytes())
+    };
+    moment.map_err(|problem| problem.to_string())
 }
 
 fn rfc3339_millis(text: &[u8]) -> Option<i64> {
