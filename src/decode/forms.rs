@@ -1,19 +1,18 @@
 //! Where the events of a message are: one object, an array, or lines of both.
 
-use super::extent::{end_of_element, end_of_value, skip_whitespace, trim};
+use super::extent::{end_of_value, length_by_grammar, skip_whitespace, trim};
 use super::fault::{too_large, too_many};
-use super::json::{SyntaxError, SyntaxErrorKind};
+use super::json::{SyntaxError, SyntaxErrorKind, length_of_value};
 use super::pass::{Company, Frame, Pass};
 
-/// How an array ended.
-enum ArrayEnd {
-    /// With its bracket; the byte after it.
-    Closed(usize),
-    /// Not at all: from this byte on its structure is broken.
-    Broken(usize),
-    /// Not at all: the message has as many events as it may have, the rest is rejected.
-    Full,
-}
+/// A value that is no object. What is said of it does not depend on this.
+const NOT_AN_OBJECT: SyntaxError = SyntaxError {
+    at: 0,
+    kind: SyntaxErrorKind::Unexpected,
+};
+
+/// The text is not an array from end to end; what its elements were taken for is to be forgotten.
+struct NotAnArray;
 
 impl Pass<'_> {
     /// Reads the whole message.
@@ -52,15 +51,9 @@ impl Pass<'_> {
                 Ok(_) | Err(_) => self.lines(frame),
             },
             Some(b'[') => {
-                let mark = self.out.mark();
-                match self.array(frame, (start, bytes.len())) {
-                    ArrayEnd::Closed(end) if is_last(end) => {}
-                    ArrayEnd::Full => {}
-                    ArrayEnd::Closed(_) | ArrayEnd::Broken(_) => {
-                        self.out.rewind(mark);
-                        self.next_index = 0;
-                        self.lines(frame);
-                    }
+                let range = trim(bytes, start, bytes.len());
+                if self.array(frame, range).is_err() {
+                    self.lines(frame);
                 }
             }
             Some(_) => self.lines(frame),
@@ -96,42 +89,82 @@ impl Pass<'_> {
         }
     }
 
-    /// Reads a text that begins as an array; what does not belong to the array is one reject.
+    /// Reads a text that begins as an array. One that does not parse is one reject: what its elements
+    /// would be is anybody's guess.
     fn array_text(&mut self, frame: &Frame<'_>, range: (usize, usize)) {
-        let rest = match self.array(frame, range) {
-            ArrayEnd::Closed(end) if end == range.1 => return,
-            ArrayEnd::Full => return,
-            ArrayEnd::Closed(end) => skip_whitespace(frame.bytes, end),
-            ArrayEnd::Broken(from) => from,
-        };
-        let error = SyntaxError {
-            at: 0,
-            kind: SyntaxErrorKind::Unexpected,
-        };
-        self.not_json(frame, (rest, range.1), error);
+        if self.array(frame, range).is_err() {
+            let error = SyntaxError {
+                at: 0,
+                kind: SyntaxErrorKind::Array,
+            };
+            self.not_json(frame, range, error);
+        }
     }
 
-    /// Reads the elements of the array that begins at the start of `range`, up to its end.
-    fn array(&mut self, frame: &Frame<'_>, range: (usize, usize)) -> ArrayEnd {
+    /// Reads the elements of the array that `range` is, or nothing.
+    fn array(&mut self, frame: &Frame<'_>, range: (usize, usize)) -> Result<(), NotAnArray> {
+        let mark = self.out.mark();
+        let first_index = self.next_index;
+        let read = self.elements(frame, range);
+        if read.is_err() {
+            self.out.rewind(mark);
+            self.next_index = first_index;
+        }
+        read
+    }
+
+    fn elements(&mut self, frame: &Frame<'_>, range: (usize, usize)) -> Result<(), NotAnArray> {
         let bytes = frame.bytes.get(..range.1).unwrap_or_default();
         let mut at = skip_whitespace(bytes, range.0 + 1);
-        if bytes.get(at) == Some(&b']') {
-            return ArrayEnd::Closed(at + 1);
-        }
-        loop {
+        let mut closed = bytes.get(at) == Some(&b']');
+        while !closed {
             let start = skip_whitespace(bytes, at);
             if self.is_full() {
                 self.rest(frame, (start, range.1));
-                return ArrayEnd::Full;
+                return Ok(());
             }
-            let Some(end) = self.element(frame, (start, range.1)) else {
-                return ArrayEnd::Broken(start);
+            at = self.element(frame, (start, range.1))?;
+            closed = match bytes.get(at) {
+                Some(b',') => false,
+                Some(b']') => true,
+                Some(_) | None => return Err(NotAnArray),
             };
-            at = end + 1;
-            if bytes.get(end) == Some(&b']') {
-                return ArrayEnd::Closed(at);
-            }
+            at += usize::from(!closed);
         }
+        if at + 1 == range.1 {
+            Ok(())
+        } else {
+            Err(NotAnArray)
+        }
+    }
+
+    /// Reads the array element at the start of `range` and returns where the next byte after it
+    /// stands that is no white space. What its own text alone breaks (nesting, lone surrogates, bytes
+    /// that are not UTF-8) is the element's reject, not that of the array.
+    fn element(&mut self, frame: &Frame<'_>, range: (usize, usize)) -> Result<usize, NotAnArray> {
+        let bytes = frame.bytes.get(..range.1).unwrap_or_default();
+        let text = bytes.get(range.0..).unwrap_or_default();
+        let is_object = text.first() == Some(&b'{');
+        let read = if is_object {
+            self.capture(frame, range)
+        } else {
+            length_of_value(text)
+        };
+        let length = match read {
+            Ok(length) => Ok(length),
+            Err(error) if error.kind.is_of_one_event() => Err(error),
+            Err(_) => return Err(NotAnArray),
+        };
+        let end = match length {
+            Ok(length) => range.0 + length,
+            Err(_) => range.0 + length_by_grammar(text).ok_or(NotAnArray)?,
+        };
+        match length {
+            Ok(_) if is_object => self.captured(frame, (range.0, end), Company::Several),
+            Ok(_) => self.not_json(frame, (range.0, end), NOT_AN_OBJECT),
+            Err(error) => self.not_json(frame, (range.0, end), error),
+        }
+        Ok(skip_whitespace(bytes, end))
     }
 
     /// The message has as many events as it may have.
@@ -142,25 +175,6 @@ impl Pass<'_> {
     /// Rejects the rest of a message that has too many events.
     fn rest(&mut self, frame: &Frame<'_>, range: (usize, usize)) {
         self.reject(frame, range, too_many(self.plan.max_message_events));
-    }
-
-    /// Reads the array element at the start of `range` and returns where the `,` or `]` after it
-    /// stands; nothing is read when there is neither.
-    fn element(&mut self, frame: &Frame<'_>, range: (usize, usize)) -> Option<usize> {
-        let bytes = frame.bytes.get(..range.1)?;
-        let captured = self.capture(frame, range);
-        if let Ok(length) = captured {
-            let end = range.0 + length;
-            let after = skip_whitespace(bytes, end);
-            if let Some(b',' | b']') = bytes.get(after) {
-                self.captured(frame, (range.0, end), Company::Several);
-                return Some(after);
-            }
-        }
-        let end = end_of_element(bytes, range.0)?;
-        let (_, last) = trim(bytes, range.0, end);
-        self.event(frame, (range.0, last), Company::Several);
-        Some(end)
     }
 
     /// Reads the one event that `range` should be.

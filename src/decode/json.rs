@@ -32,6 +32,15 @@ pub(super) enum SyntaxErrorKind {
     Number,
     #[error("nested deeper than {MAX_DEPTH}")]
     Depth,
+    #[error("begins as an array and is none")]
+    Array,
+}
+
+impl SyntaxErrorKind {
+    /// The text is JSON by its grammar, and still no event: its neighbours are not concerned.
+    pub(super) fn is_of_one_event(self) -> bool {
+        matches!(self, Self::Surrogate | Self::Depth)
+    }
 }
 
 /// The text is not JSON; the scanner knows where and why. Empty, so that results stay in registers.
@@ -375,6 +384,15 @@ impl Open {
 
     fn in_object(self) -> bool {
         self.objects & 1 == 1
+    }
+}
+
+/// The length of the JSON value that `text` begins with, whatever it is.
+pub(super) fn length_of_value(text: &[u8]) -> Result<usize, SyntaxError> {
+    let mut scanner = Scanner::new(text);
+    match scanner.value(0) {
+        Ok(_) => Ok(scanner.position()),
+        Err(Stop) => Err(scanner.error()),
     }
 }
 

@@ -12,7 +12,7 @@ use base64::Engine;
 use serde_json::Value;
 
 use fields::Fields;
-use text::{element_stop, first_zero_depth, is_event, parse, present, trimmed};
+use text::{element_stop, first_zero_depth, is_event, is_grammatical, parse, present, trimmed};
 
 pub(super) use compare::{compare, mapped};
 
@@ -88,9 +88,7 @@ impl Reference<'_> {
         if bytes[start] == b'{' {
             self.text(bytes, (start, end), None, true);
         } else {
-            let mark = self.out.len();
             if !self.array(bytes, (start, end)) {
-                self.out.truncate(mark);
                 self.lines(bytes);
             }
         }
@@ -104,7 +102,9 @@ impl Reference<'_> {
             let range = trimmed(bytes, start, stop);
             if range.0 < range.1 {
                 if bytes[range.0] == b'[' {
-                    self.array(bytes, range);
+                    if !self.array(bytes, range) {
+                        self.tail(range, range);
+                    }
                 } else {
                     let index = self.out.len();
                     self.text(bytes, range, Some(index), true);
@@ -114,20 +114,19 @@ impl Reference<'_> {
         }
     }
 
-    /// Elements of an array text; false when it is not closed at the end of the range.
+    /// Elements of an array text; false, and nothing read, when it is not JSON by its grammar.
     fn array(&mut self, bytes: &[u8], range: (usize, usize)) -> bool {
-        let (elements, tail) = split(bytes, range);
+        let Some(elements) = split(bytes, range) else {
+            return false;
+        };
         for element in elements {
             let index = self.out.len();
             self.text(bytes, element, Some(index), true);
         }
-        if let Some(tail) = tail {
-            self.tail(tail, tail);
-        }
-        tail.is_none()
+        true
     }
 
-    /// What does not belong to an array; `raw` is what it has as received.
+    /// A text that begins as an array and is none; `raw` is what it has as received.
     fn tail(&mut self, tail: (usize, usize), raw: (usize, usize)) {
         let reason = if tail.1 - tail.0 > self.settings.max_event_bytes {
             Reason::TooLarge
@@ -198,7 +197,9 @@ impl Reference<'_> {
             }
             return;
         }
-        let (elements, tail) = split(bytes, (start, end));
+        let Some(elements) = split(bytes, (start, end)) else {
+            return self.tail((start, end), raw);
+        };
         for (index, (from, to)) in elements.into_iter().enumerate() {
             let lent = Lent {
                 cloud_event_id: id.clone(),
@@ -209,9 +210,6 @@ impl Reference<'_> {
                 None => Err((Reason::InvalidJson, None)),
             };
             self.push(raw, verdict);
-        }
-        if let Some(tail) = tail {
-            self.tail(tail, raw);
         }
     }
 
@@ -288,25 +286,22 @@ impl Reference<'_> {
     }
 }
 
-/// The elements of the array text in `range`, and what does not belong to it.
-#[expect(clippy::type_complexity, reason = "two kinds of ranges, used twice")]
-fn split(bytes: &[u8], range: (usize, usize)) -> (Vec<(usize, usize)>, Option<(usize, usize)>) {
+/// The elements of the array text in `range`; `None` when it is not JSON by its grammar.
+fn split(bytes: &[u8], range: (usize, usize)) -> Option<Vec<(usize, usize)>> {
     let mut elements = Vec::new();
-    let first = trimmed(bytes, range.0 + 1, range.1).0;
-    let mut rest = first;
-    let mut closed = first < range.1 && bytes[first] == b']';
-    if closed {
-        rest = first + 1;
-    }
+    let mut rest = trimmed(bytes, range.0 + 1, range.1).0;
+    let mut closed = rest < range.1 && bytes[rest] == b']';
+    rest += usize::from(closed);
     while !closed {
         let start = trimmed(bytes, rest, range.1).0;
-        let Some(stop) = element_stop(&bytes[..range.1], start) else {
-            return (elements, Some((start, range.1)));
-        };
-        elements.push((start, trimmed(bytes, start, stop).1.max(start)));
+        let stop = element_stop(&bytes[..range.1], start)?;
+        let element = (start, trimmed(bytes, start, stop).1.max(start));
+        if !is_grammatical(&bytes[element.0..element.1]) {
+            return None;
+        }
+        elements.push(element);
         rest = stop + 1;
         closed = bytes[stop] == b']';
     }
-    let tail = trimmed(bytes, rest, range.1).0.max(rest);
-    (elements, (tail < range.1).then_some((tail, range.1)))
+    (trimmed(bytes, rest, range.1).0.max(rest) >= range.1).then_some(elements)
 }

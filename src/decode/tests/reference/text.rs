@@ -92,6 +92,11 @@ pub(super) fn parse(text: &[u8]) -> Option<Value> {
     value.filter(|value| !is_number_object(value))
 }
 
+/// One JSON value by its grammar; what its strings mean and how deep it goes is not looked at.
+pub(super) fn is_grammatical(text: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 pub(super) fn trimmed(bytes: &[u8], start: usize, end: usize) -> (usize, usize) {
     let blank = |at: &usize| matches!(bytes[*at], b' ' | b'\t' | b'\r' | b'\n');
     let first = (start..end).find(|at| !blank(at)).unwrap_or(end);
