@@ -191,7 +191,24 @@ fn write_unsigned(bytes: &mut Vec<u8>, mut amount: u128) {
     bytes.push(amount as u8);
 }
 
+/// Bytes of a number that fits into 63 bits: nearly all of them do.
+const SHORT_BYTES: usize = 9;
+
+#[inline]
 fn read_unsigned(bytes: &mut &[u8]) -> Option<u128> {
+    let mut amount = 0_u64;
+    for (at, byte) in bytes.iter().take(SHORT_BYTES).enumerate() {
+        amount |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            *bytes = &bytes[at + 1..];
+            return Some(u128::from(amount));
+        }
+    }
+    read_long_unsigned(bytes)
+}
+
+#[cold]
+fn read_long_unsigned(bytes: &mut &[u8]) -> Option<u128> {
     let mut amount = 0_u128;
     let mut shift = 0_u32;
     loop {
