@@ -17,6 +17,7 @@ mod panes;
 mod persist;
 mod recall;
 mod routes;
+mod rows;
 mod settings;
 mod snapshot;
 mod view;

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::{SmallVec, smallvec};
 
-use super::capture::{RestoreError, RouteNumbers, SectionKind, decode, encode, number_of};
+use super::capture::{RestoreError, RouteNumbers, SectionKind, decode, encode};
 use super::delta::{Delta, Figure, Item, Items, read_row, write_row};
 use super::routes::{KeyId, RouteId, Routes};
+use super::rows::{Rows, canonical_rows};
 use crate::kpi::{Buckets, Count, MatureTotals, STEPS, Survival, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, WindowGeometry, common_pane_ms};
@@ -63,12 +64,15 @@ pub(super) struct Panes {
     windows: Vec<Window>,
     /// The instant the windows stand at; `None` until the first view.
     at: Option<Timestamp>,
-    /// Rows by pane number; a pane is dropped once no window can come back to it.
-    rows: BTreeMap<i64, Vec<u8>>,
-    /// No window looks before this moment any more.
-    bound: Timestamp,
+    /// All that was added; a pane is dropped once it has left every window for good.
+    rows: Rows,
+    /// Of that what follows from first contacts: kept for as long as they are followed, which is the
+    /// FCR horizon longer.
+    first_rows: Rows,
     /// Rows are kept for so much longer than the windows look back, milliseconds.
     kept_ms: i64,
+    /// First contacts are told by repeat contacts.
+    by_repeats: bool,
     pending: Vec<(Timestamp, RouteId, Delta)>,
     pending_index: HashMap<(Timestamp, RouteId), usize, DefaultHashBuilder>,
     spare: Vec<Delta>,
@@ -80,9 +84,13 @@ pub(super) struct Panes {
 #[derive(Debug)]
 struct PaneCapture {
     numbers: RouteNumbers,
-    /// Pane and length of its rows when the capture began, the last first.
-    lengths: Vec<(i64, usize)>,
+    /// Pane, and length of its rows and of those of first contacts when the capture began, the last
+    /// first.
+    lengths: Vec<(i64, [usize; 2])>,
 }
+
+/// The counts that follow from first contacts, beside their repeats.
+const FIRST_CONTACTS: [Count; 3] = [Count::FcrFirst, Count::FcrResolved, Count::FcrFailedAtOnce];
 
 /// Bytes of rows in one captured section.
 const SECTION_BYTES: usize = 1 << 18;
@@ -103,9 +111,10 @@ impl Panes {
             has_quantiles,
             windows,
             at: None,
-            rows: BTreeMap::new(),
-            bound: Timestamp::MIN,
+            rows: Rows::new(common_pane_ms(geometries)),
+            first_rows: Rows::new(common_pane_ms(geometries)),
             kept_ms: 0,
+            by_repeats,
             pending: Vec::new(),
             pending_index: HashMap::default(),
             spare: Vec::new(),
@@ -120,7 +129,7 @@ impl Panes {
         route: RouteId,
         routes: &mut Routes,
     ) -> Option<&mut Delta> {
-        if moment < self.bound {
+        if moment < self.bound() {
             return None;
         }
         let moment = if self.exact_moments {
@@ -164,14 +173,14 @@ impl Panes {
     }
 
     fn fold_row(&mut self, moment: Timestamp, route: RouteId, items: &Items, routes: &mut Routes) {
-        if moment < self.bound {
+        if moment < self.bound() {
             return;
         }
-        let pane = moment.as_millis().div_euclid(self.pane_ms);
-        let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
-        let bytes = self.rows.entry(pane).or_default();
-        write_row(bytes, u64::try_from(offset_ms).unwrap_or(0), route.0, items);
-        routes.retain(route);
+        self.rows.add(moment, route, items, routes);
+        if self.by_repeats {
+            let first_contacts = of_first_contacts(items);
+            self.first_rows.add(moment, route, &first_contacts, routes);
+        }
         let keys = &routes.route(route).keys;
         for window in &mut self.windows {
             window.make_room(routes.key_count());
@@ -197,18 +206,16 @@ impl Panes {
                 if before == after {
                     continue;
                 }
-                window.shift(
-                    part,
-                    (before, after),
-                    &self.rows,
-                    self.pane_ms,
-                    routes,
-                    &self.has_quantiles,
-                );
+                let rows = if part.is_of_first_contacts() {
+                    &self.first_rows
+                } else {
+                    &self.rows
+                };
+                window.shift(part, (before, after), rows, routes, &self.has_quantiles);
                 window.set(part, after);
             }
         }
-        self.drop_before(self.earliest(at), routes);
+        self.drop_before(at, routes);
     }
 
     /// What the cells of a window come to at each of these instants, which rise; all rows before the
@@ -235,14 +242,12 @@ impl Panes {
             let targets = [ranges.window, ranges.mature];
             for ((part, before), after) in moved.parts().into_iter().zip(targets) {
                 let change = (before, after);
-                moved.shift(
-                    part,
-                    change,
-                    &self.rows,
-                    self.pane_ms,
-                    routes,
-                    &has_quantiles,
-                );
+                let rows = if part.is_of_first_contacts() {
+                    &self.first_rows
+                } else {
+                    &self.rows
+                };
+                moved.shift(part, change, rows, routes, &has_quantiles);
                 moved.set(part, after);
             }
             visit(&moved.cells);
@@ -263,41 +268,20 @@ impl Panes {
     /// on the way (replay).
     pub(super) fn trim(&mut self, stream_time: Timestamp, routes: &mut Routes) {
         if self.at.is_none() {
-            self.drop_before(self.earliest(stream_time), routes);
+            self.drop_before(stream_time, routes);
         }
     }
 
-    /// The earliest moment any window looks at from the instant `at` on.
-    fn earliest(&self, at: Timestamp) -> Timestamp {
-        let earliest_of = |window: &Window| {
-            let ranges = window.geometry.ranges(at);
-            ranges
-                .window
-                .from
-                .min(ranges.mature.from)
-                .min(ranges.followed.from)
-        };
-        let earliest = self.windows.iter().map(earliest_of).min().unwrap_or(at);
-        earliest.plus_millis(-self.kept_ms)
-    }
-
-    fn drop_before(&mut self, bound: Timestamp, routes: &mut Routes) {
-        if bound <= self.bound {
-            return;
-        }
-        self.bound = bound;
-        let first_kept = bound.as_millis().div_euclid(self.pane_ms);
-        let mut items = Items::new();
-        while let Some(entry) = self.rows.first_entry() {
-            if *entry.key() >= first_kept {
-                return;
-            }
-            let bytes = entry.remove();
-            let mut rest = bytes.as_slice();
-            while let Some((route, _)) = read_row(&mut rest, &mut items) {
-                routes.release(RouteId(route));
-            }
-        }
+    /// Drops what no window looks at from the instant `at` on.
+    fn drop_before(&mut self, at: Timestamp, routes: &mut Routes) {
+        let ranges = || self.windows.iter().map(|window| window.geometry.ranges(at));
+        let main = ranges().map(|ranges| ranges.window.from).min();
+        let followed = ranges().map(|ranges| ranges.mature.from.min(ranges.followed.from));
+        let followed = followed.min();
+        let kept_ms = self.kept_ms;
+        let bound = |earliest: Option<Timestamp>| earliest.unwrap_or(at).plus_millis(-kept_ms);
+        self.rows.drop_before(bound(main), routes);
+        self.first_rows.drop_before(bound(followed), routes);
     }
 
     /// The cell of a key in a window; `None` while nothing was ever booked there.
@@ -320,12 +304,14 @@ impl Panes {
 impl Panes {
     /// Starts a capture of the rows as they are; everything gathered must have been folded.
     pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
-        let lengths = self
-            .rows
-            .iter()
-            .rev()
-            .map(|(pane, bytes)| (*pane, bytes.len()))
-            .collect();
+        let mut lengths: BTreeMap<i64, [usize; 2]> = BTreeMap::new();
+        for (pane, length) in self.rows.lengths() {
+            lengths.entry(pane).or_default()[0] = length;
+        }
+        for (pane, length) in self.first_rows.lengths() {
+            lengths.entry(pane).or_default()[1] = length;
+        }
+        let lengths = lengths.into_iter().rev().collect();
         self.capture = Some(PaneCapture { numbers, lengths });
     }
 
@@ -335,13 +321,15 @@ impl Panes {
         let mut run: Vec<(i64, Vec<u8>)> = Vec::new();
         let mut size = 0;
         while size < SECTION_BYTES {
-            let Some((pane, length)) = capture.lengths.pop() else {
+            let Some((pane, [all, of_first_contacts])) = capture.lengths.pop() else {
                 break;
             };
-            let Some(bytes) = self.rows.get(&pane) else {
-                continue;
+            let bytes = match self.rows.first_bytes(pane, all).filter(|_| all > 0) {
+                Some(bytes) => Some(bytes),
+                None => self.first_rows.first_bytes(pane, of_first_contacts),
             };
-            let rows = canonical_rows(&bytes[..length.min(bytes.len())], &capture.numbers);
+            let Some(bytes) = bytes else { continue };
+            let rows = canonical_rows(bytes, &capture.numbers);
             size += rows.len();
             run.push((pane, rows));
         }
@@ -352,14 +340,15 @@ impl Panes {
         Some(encode(&run))
     }
 
-    /// The moment no window looks before, for a capture.
+    /// The moment no window looks before.
     pub(super) fn bound(&self) -> Timestamp {
-        self.bound
+        self.rows.bound().min(self.first_rows.bound())
     }
 
-    /// Sets what [`Panes::bound`] captured.
+    /// Sets what [`Panes::bound`] was at a capture.
     pub(super) fn set_bound(&mut self, bound: Timestamp) {
-        self.bound = bound;
+        self.rows.set_bound(bound);
+        self.first_rows.set_bound(bound);
     }
 
     /// Puts a captured run of panes back; `adopt` takes the reference of a row to its route and
@@ -373,46 +362,40 @@ impl Panes {
         let run: Vec<(i64, Vec<u8>)> = decode(kind, bytes)?;
         let mut items = Items::new();
         for (pane, rows) in run {
+            let mut first_rows = Vec::new();
             let mut rest = rows.as_slice();
-            while let Some((route, _)) = read_row(&mut rest, &mut items) {
-                if !adopt(RouteId(route)) {
-                    return Err(RestoreError::Dangling { kind });
+            while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
+                let first_contacts = of_first_contacts(&items);
+                let is_followed = self.by_repeats && !first_contacts.is_empty();
+                if is_followed {
+                    write_row(&mut first_rows, offset_ms, route, &first_contacts);
+                }
+                for _ in 0..=usize::from(is_followed) {
+                    if !adopt(RouteId(route)) {
+                        return Err(RestoreError::Dangling { kind });
+                    }
                 }
             }
             if !rest.is_empty() {
                 return Err(RestoreError::Decode { kind });
             }
-            self.rows.insert(pane, rows);
+            self.rows.restore(pane, rows);
+            if !first_rows.is_empty() {
+                self.first_rows.restore(pane, first_rows);
+            }
         }
         Ok(())
     }
 }
 
-/// The rows of a pane added up by moment and route, in order, routes by their canonical numbers:
-/// the same for the same contributions, however they were gathered.
-fn canonical_rows(bytes: &[u8], numbers: &RouteNumbers) -> Vec<u8> {
-    let mut sums: BTreeMap<(u64, u32), BTreeMap<u16, i128>> = BTreeMap::new();
-    let mut items = Items::new();
-    let mut rest = bytes;
-    while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
-        let route = number_of(numbers, RouteId(route)).0;
-        let row = sums.entry((offset_ms, route)).or_default();
-        for item in &items {
-            *row.entry(item.tag()).or_default() += item.wide();
-        }
-    }
-    let mut rows = Vec::with_capacity(bytes.len());
-    for ((offset_ms, route), row) in sums {
-        let sum: Items = row
-            .into_iter()
-            .filter(|(_, amount)| *amount != 0)
-            .map(|(tag, amount)| Item::new(tag, amount))
-            .collect();
-        if !sum.is_empty() {
-            write_row(&mut rows, offset_ms, route, &sum);
-        }
-    }
-    rows
+/// The items that the mature cohort and the survival analysis look at.
+fn of_first_contacts(items: &Items) -> Items {
+    let is_of_first_contacts = |item: &&Item| match item.figure() {
+        Figure::Count(at) => FIRST_CONTACTS.iter().any(|count| count.index() == at),
+        Figure::Repeats(_) => true,
+        Figure::Squares(_) | Figure::Bucket(_) => false,
+    };
+    items.iter().filter(is_of_first_contacts).copied().collect()
 }
 
 /// What lies in `before` but not in `after`, and the reverse; each at most two ranges.
@@ -435,27 +418,12 @@ fn minus(left: Range, right: Range) -> [Range; 2] {
     [head, tail]
 }
 
-/// Calls `visit` for every row whose moment lies in `range`.
-fn sweep(
-    panes: &BTreeMap<i64, Vec<u8>>,
-    pane_ms: i64,
-    range: Range,
-    visit: &mut impl FnMut(RouteId, &Items),
-) {
-    if range.is_empty() {
-        return;
-    }
-    let first = range.from.as_millis().div_euclid(pane_ms);
-    let last = range.to.plus_millis(-1).as_millis().div_euclid(pane_ms);
-    let mut items = Items::new();
-    for (pane, bytes) in panes.range(first..=last) {
-        let start = Timestamp::from_millis(pane.saturating_mul(pane_ms));
-        let mut rest = bytes.as_slice();
-        while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
-            let offset_ms = i64::try_from(offset_ms).unwrap_or(i64::MAX);
-            if range.contains(start.plus_millis(offset_ms)) {
-                visit(RouteId(route), &items);
-            }
+impl Part {
+    /// Whether it is counted from rows of first contacts.
+    fn is_of_first_contacts(self) -> bool {
+        match self {
+            Self::Main => false,
+            Self::Mature | Self::Followed | Self::AtRisk(_) => true,
         }
     }
 }
@@ -479,8 +447,7 @@ impl Window {
         &mut self,
         part: Part,
         (before, after): (Range, Range),
-        rows: &BTreeMap<i64, Vec<u8>>,
-        pane_ms: i64,
+        rows: &Rows,
         routes: &Routes,
         has_quantiles: &[bool],
     ) {
@@ -493,7 +460,7 @@ impl Window {
             difference(before, after)
         };
         for (range, sign) in [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)] {
-            sweep(rows, pane_ms, range, &mut |route, items| {
+            rows.sweep(range, &mut |route, items| {
                 self.apply(part, &routes.route(route).keys, items, sign, has_quantiles);
             });
         }

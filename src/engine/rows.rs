@@ -1,0 +1,139 @@
+//! Rows by pane: what was added at each moment and route, in the order in which it was folded.
+
+use std::collections::BTreeMap;
+
+use super::capture::{RouteNumbers, number_of};
+use super::delta::{Item, Items, read_row, write_row};
+use super::routes::{RouteId, Routes};
+use crate::time::Timestamp;
+use crate::window::Range;
+
+/// The rows of consecutive panes. Each row holds a reference to its route.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pane_ms: i64,
+    panes: BTreeMap<i64, Vec<u8>>,
+    /// Nothing is kept of what lies before.
+    bound: Timestamp,
+}
+
+impl Rows {
+    pub(super) fn new(pane_ms: i64) -> Self {
+        Self {
+            pane_ms,
+            panes: BTreeMap::new(),
+            bound: Timestamp::MIN,
+        }
+    }
+
+    /// Nothing is kept of what lies before this moment.
+    pub(super) fn bound(&self) -> Timestamp {
+        self.bound
+    }
+
+    /// Sets the bound of restored rows.
+    pub(super) fn set_bound(&mut self, bound: Timestamp) {
+        self.bound = bound;
+    }
+
+    /// Appends a row to its pane; nothing where that is no longer kept.
+    pub(super) fn add(
+        &mut self,
+        moment: Timestamp,
+        route: RouteId,
+        items: &Items,
+        routes: &mut Routes,
+    ) {
+        if moment < self.bound || items.is_empty() {
+            return;
+        }
+        let pane = moment.as_millis().div_euclid(self.pane_ms);
+        let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
+        let bytes = self.panes.entry(pane).or_default();
+        write_row(bytes, u64::try_from(offset_ms).unwrap_or(0), route.0, items);
+        routes.retain(route);
+    }
+
+    /// Calls `visit` for every row whose moment lies in `range`.
+    pub(super) fn sweep(&self, range: Range, visit: &mut impl FnMut(RouteId, &Items)) {
+        if range.is_empty() {
+            return;
+        }
+        let pane_of = |moment: Timestamp| moment.as_millis().div_euclid(self.pane_ms);
+        let (first, last) = (pane_of(range.from), pane_of(range.to.plus_millis(-1)));
+        let mut items = Items::new();
+        for (pane, bytes) in self.panes.range(first..=last) {
+            let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
+            let mut rest = bytes.as_slice();
+            while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
+                let offset_ms = i64::try_from(offset_ms).unwrap_or(i64::MAX);
+                if range.contains(start.plus_millis(offset_ms)) {
+                    visit(RouteId(route), &items);
+                }
+            }
+        }
+    }
+
+    /// Drops the panes that end before `bound`, which never goes back.
+    pub(super) fn drop_before(&mut self, bound: Timestamp, routes: &mut Routes) {
+        if bound <= self.bound {
+            return;
+        }
+        self.bound = bound;
+        let first_kept = bound.as_millis().div_euclid(self.pane_ms);
+        let mut items = Items::new();
+        while let Some(entry) = self.panes.first_entry() {
+            if *entry.key() >= first_kept {
+                return;
+            }
+            let bytes = entry.remove();
+            let mut rest = bytes.as_slice();
+            while let Some((route, _)) = read_row(&mut rest, &mut items) {
+                routes.release(RouteId(route));
+            }
+        }
+    }
+
+    /// The panes with rows, and how many bytes they are.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = (i64, usize)> {
+        self.panes.iter().map(|(pane, bytes)| (*pane, bytes.len()))
+    }
+
+    /// The first `length` bytes of the rows of a pane; `None` when it has been dropped.
+    pub(super) fn first_bytes(&self, pane: i64, length: usize) -> Option<&[u8]> {
+        let bytes = self.panes.get(&pane)?;
+        Some(&bytes[..length.min(bytes.len())])
+    }
+
+    /// Puts the rows of a restored pane back.
+    pub(super) fn restore(&mut self, pane: i64, rows: Vec<u8>) {
+        self.panes.insert(pane, rows);
+    }
+}
+
+/// The rows of a pane added up by moment and route, in order, routes by their canonical numbers:
+/// the same for the same contributions, however they were gathered.
+pub(super) fn canonical_rows(bytes: &[u8], numbers: &RouteNumbers) -> Vec<u8> {
+    let mut sums: BTreeMap<(u64, u32), BTreeMap<u16, i128>> = BTreeMap::new();
+    let mut items = Items::new();
+    let mut rest = bytes;
+    while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
+        let route = number_of(numbers, RouteId(route)).0;
+        let row = sums.entry((offset_ms, route)).or_default();
+        for item in &items {
+            *row.entry(item.tag()).or_default() += item.wide();
+        }
+    }
+    let mut rows = Vec::with_capacity(bytes.len());
+    for ((offset_ms, route), row) in sums {
+        let sum: Items = row
+            .into_iter()
+            .filter(|(_, amount)| *amount != 0)
+            .map(|(tag, amount)| Item::new(tag, amount))
+            .collect();
+        if !sum.is_empty() {
+            write_row(&mut rows, offset_ms, route, &sum);
+        }
+    }
+    rows
+}
