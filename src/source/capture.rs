@@ -85,8 +85,7 @@ enum Line {
 #[derive(Default)]
 struct Elements {
     depth: u32,
-    in_string: bool,
-    escaped: bool,
+    text: Text,
     opened: bool,
     /// The bracket that ends the array has been read.
     closed: bool,
@@ -340,16 +339,36 @@ fn whole(mut element: Vec<u8>, max_bytes: usize) -> Option<Bytes> {
     (!element.is_empty()).then(|| Bytes::from(element))
 }
 
+/// Where strings are.
+#[derive(Clone, Copy, Default)]
+enum Text {
+    #[default]
+    Outside,
+    Inside,
+    /// Behind a backslash.
+    Escaped,
+}
+
 impl Elements {
     /// Follows the structure; `true` at the comma or bracket that ends an element of the array.
     fn ends_element(&mut self, byte: u8) -> bool {
-        if self.in_string {
-            self.in_string = self.escaped || byte != b'"';
-            self.escaped = !self.escaped && byte == b'\\';
-            return false;
+        match (self.text, byte) {
+            (Text::Outside, _) => {}
+            (Text::Inside, b'"') => {
+                self.text = Text::Outside;
+                return false;
+            }
+            (Text::Inside, b'\\') => {
+                self.text = Text::Escaped;
+                return false;
+            }
+            (Text::Inside | Text::Escaped, _) => {
+                self.text = Text::Inside;
+                return false;
+            }
         }
         match byte {
-            b'"' => self.in_string = true,
+            b'"' => self.text = Text::Inside,
             b'{' | b'[' => {
                 self.depth = self.depth.saturating_add(1);
                 self.opened = self.depth > 1;

@@ -87,10 +87,8 @@ impl Reference<'_> {
         }
         if bytes[start] == b'{' {
             self.text(bytes, (start, end), None, true);
-        } else {
-            if !self.array(bytes, (start, end)) {
-                self.lines(bytes);
-            }
+        } else if !self.array(bytes, (start, end)) {
+            self.lines(bytes);
         }
     }
 
