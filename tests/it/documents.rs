@@ -13,10 +13,11 @@ use cxpulse::kpi::{Kpi, ServiceLevelFormula};
 use cxpulse::source::Envelope;
 use cxpulse::time::Timestamp;
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
+    "docs/alerts.md",
     "docs/events.md",
     "docs/kpis.md",
     "docs/metrics.md",

@@ -3,6 +3,7 @@
 
 mod abuse;
 mod alert_rules;
+mod alert_service;
 mod alert_sinks;
 mod canaries;
 mod connection;
