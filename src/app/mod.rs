@@ -28,3 +28,4 @@ pub use back_test::{BackTest, leave_out_what_no_rule_reads};
 pub use pipeline::{Pipeline, RejectedEvent};
 pub use recovery::{RecoveryError, fingerprint};
 pub use service::{Feed, FeedTask, Service, run};
+pub use worker::needed_history_ms;

@@ -207,7 +207,13 @@ impl Worker {
         let stream = progress.stream.clone();
         let stream = stream.unwrap_or_else(|| Arc::from("unknown"));
         let mut submit = |rejected: RejectedEvent| {
-            if let Some(publisher) = dead_letters.as_mut() {
+            let Some(publisher) = dead_letters.as_mut() else {
+                return;
+            };
+            let headers = rejected.envelope.headers.as_ref();
+            if headers.is_some_and(|headers| headers.dead_letter) {
+                publisher.suppress();
+            } else {
                 publisher.submit(letter(&stream, rejected));
             }
         };
@@ -445,7 +451,7 @@ pub(super) fn resume_of(place: Option<&Place>, begin: Begin) -> Resume {
 }
 
 /// How far back a first start must read: longest window, horizon and twice the lateness.
-pub(super) fn needed_history_ms(config: &Config) -> i64 {
+pub fn needed_history_ms(config: &Config) -> i64 {
     let windows = config.engine.windows.iter();
     let longest = windows
         .map(|window| millis_of(window.longest()).saturating_add(millis_of(window.delay)))

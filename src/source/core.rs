@@ -1,9 +1,12 @@
 //! Messages by plain subscription, at most once.
 //!
-//! What is published while we are not connected is lost, and so is what comes faster than it is
-//! read once the client's buffer (see [`BURST`]) is full. The second is noticed:
-//! [`Counters::dropped_messages`] counts at least so many. The first cannot be: core NATS keeps
-//! nothing.
+//! What is published while we are not connected is lost, and so is what comes while the reader is
+//! busy and [`BURST`] or [`BURST_BYTES`] are waiting already. The second is counted one by one in
+//! [`Counters::dropped_messages`]. The first cannot be: core NATS keeps nothing.
+//!
+//! The buffer is ours, and a task of its own does nothing but fill it: the client's buffers drop
+//! what they cannot hold with a notice that may itself be dropped. Should they fill all the same,
+//! each notice counts as one.
 //!
 //! Each subject has a subscription of its own and all are read by one task, so messages of one
 //! publisher on one subject keep their order and those of different subjects are taken as they
@@ -11,11 +14,13 @@
 //! A reconnect is a [`SourceEvent::Reset`] followed by [`SourceEvent::Attached`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_nats::{Client, Message, Subscriber};
 use futures_util::StreamExt;
 use futures_util::stream::{SelectAll, select_all};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::message::envelope;
@@ -24,11 +29,13 @@ use super::{
     StreamIdentity, Surroundings,
 };
 use crate::nats::{Link, LinkState, stopped};
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
-/// Messages that may wait on one subscription while the reader is busy; what comes above is
-/// dropped by the client and counted.
-pub const BURST: usize = crate::nats::SUBSCRIPTION_CAPACITY;
+/// Messages that may wait while the reader is busy, all subjects together; what comes above is
+/// dropped and counted.
+pub const BURST: usize = 256 * 1024;
+/// Bytes of payload that may wait likewise.
+pub const BURST_BYTES: usize = 256 * 1024 * 1024;
 
 /// Reads `subjects` until `stop`, or until the reader of `events` is gone.
 ///
@@ -44,16 +51,28 @@ pub async fn run(
     let subscriptions = subscribe(&surroundings.client, subjects).await?;
     let created_ms = surroundings.clock.now().as_millis();
     let link = surroundings.link.watch();
+    let (arrivals, buffer) = mpsc::channel(BURST);
+    let waiting_bytes = Arc::new(AtomicUsize::new(0));
+    let inlet = Inlet {
+        subscriptions,
+        arrivals,
+        waiting_bytes: Arc::clone(&waiting_bytes),
+        dropped: 0,
+        link: surroundings.link,
+        counters: Arc::clone(&surroundings.counters),
+        clock: surroundings.clock,
+    };
+    let mut inlets = JoinSet::new();
+    inlets.spawn(inlet.run());
     let mut reader = Reader {
         identity: StreamIdentity {
             name: instance.to_owned(),
             created_ns: created_ms.saturating_mul(1_000_000),
         },
-        subscriptions,
-        link: surroundings.link,
+        buffer,
+        waiting_bytes,
         state: link,
         counters: surroundings.counters,
-        clock: surroundings.clock,
         stop: surroundings.stop,
         events,
         sequence: 0,
@@ -77,13 +96,73 @@ async fn subscribe(client: &Client, subjects: &[String]) -> Result<SelectAll<Sub
     Ok(select_all(subscriptions))
 }
 
-struct Reader {
-    identity: StreamIdentity,
+/// A message with the moment of its receipt.
+struct Arrival {
+    message: Message,
+    received_at: Timestamp,
+}
+
+/// Moves messages from the client's buffers into ours and never waits for the reader.
+struct Inlet {
     subscriptions: SelectAll<Subscriber>,
+    arrivals: mpsc::Sender<Arrival>,
+    /// Of the payloads in the buffer.
+    waiting_bytes: Arc<AtomicUsize>,
+    /// Messages that did not fit.
+    dropped: u64,
     link: Arc<Link>,
-    state: watch::Receiver<LinkState>,
     counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
+}
+
+impl Inlet {
+    /// Until the subscriptions have ended or the reader is gone.
+    async fn run(mut self) {
+        let mut chunk = Vec::with_capacity(MAX_BATCH);
+        while take(&mut self.subscriptions, &mut chunk).await && !self.arrivals.is_closed() {
+            let received_at = self.clock.now();
+            for message in chunk.drain(..) {
+                self.put(Arrival {
+                    message,
+                    received_at,
+                });
+            }
+            self.count_drops();
+        }
+    }
+
+    fn put(&mut self, arrival: Arrival) {
+        let size = arrival.message.payload.len();
+        let before = self.waiting_bytes.fetch_add(size, Ordering::Relaxed);
+        // One large message always fits into an empty buffer.
+        let fits = before == 0 || before.saturating_add(size) <= BURST_BYTES;
+        if !fits || self.arrivals.try_send(arrival).is_err() {
+            self.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
+            self.dropped += 1;
+        }
+    }
+
+    fn count_drops(&self) {
+        let dropped = self.dropped + self.link.slow_consumer_notices();
+        if dropped > self.counters.dropped_messages() {
+            if self.counters.dropped_messages() == 0 {
+                warn!(
+                    burst = BURST,
+                    burst_bytes = BURST_BYTES,
+                    "messages come faster than they are read; some are dropped"
+                );
+            }
+            self.counters.set_dropped(dropped);
+        }
+    }
+}
+
+struct Reader {
+    identity: StreamIdentity,
+    buffer: mpsc::Receiver<Arrival>,
+    waiting_bytes: Arc<AtomicUsize>,
+    state: watch::Receiver<LinkState>,
+    counters: Arc<Counters>,
     stop: watch::Receiver<bool>,
     events: mpsc::Sender<SourceEvent>,
     /// Number of the last message.
@@ -101,12 +180,11 @@ impl Reader {
             tokio::select! {
                 biased;
                 () = stopped(&mut self.stop) => return None,
-                taken = take(&mut self.subscriptions, &mut chunk) => {
-                    if !taken {
+                taken = self.buffer.recv_many(&mut chunk, MAX_BATCH) => {
+                    if taken == 0 {
                         return None;
                     }
                     room.send(self.batch(&mut chunk));
-                    self.count_drops();
                 }
                 _ = self.state.changed() => {
                     drop(room);
@@ -155,20 +233,22 @@ impl Reader {
         self.send(SourceEvent::CaughtUp).await
     }
 
-    fn batch(&mut self, chunk: &mut Vec<Message>) -> SourceEvent {
-        let received_at = self.clock.now();
+    fn batch(&mut self, chunk: &mut Vec<Arrival>) -> SourceEvent {
+        let bytes = chunk.iter().map(|arrival| arrival.message.payload.len());
+        self.waiting_bytes.fetch_sub(bytes.sum(), Ordering::Relaxed);
+        let newest = chunk.last().map(|arrival| arrival.received_at);
         let envelopes: Vec<Envelope> = chunk
             .drain(..)
-            .map(|message| {
+            .map(|arrival| {
                 self.sequence += 1;
-                envelope(message, self.sequence, received_at)
+                envelope(arrival.message, self.sequence, arrival.received_at)
             })
             .collect();
         SourceEvent::Batch(Batch {
             envelopes,
             pending: 0,
             position: Position {
-                stored_at: received_at,
+                stored_at: newest.unwrap_or_default(),
                 ..self.position()
             },
         })
@@ -179,19 +259,6 @@ impl Reader {
             sequence: self.sequence,
             through: self.sequence,
             ..Position::default()
-        }
-    }
-
-    fn count_drops(&self) {
-        let notices = self.link.slow_consumer_notices();
-        if notices > self.counters.dropped_messages() {
-            if self.counters.dropped_messages() == 0 {
-                warn!(
-                    burst = BURST,
-                    "messages come faster than they are read; some are dropped"
-                );
-            }
-            self.counters.set_dropped(notices);
         }
     }
 

@@ -13,7 +13,7 @@ use cxpulse::kpi::{Kpi, ServiceLevelFormula};
 use cxpulse::source::Envelope;
 use cxpulse::time::Timestamp;
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -26,6 +26,7 @@ const DOCUMENTS: [&str; 12] = [
     "docs/security.md",
     "docs/dependencies.md",
     "fuzz/README.md",
+    "docs/nats.md",
 ];
 
 fn text(path: &str) -> String {
