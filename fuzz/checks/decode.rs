@@ -49,6 +49,7 @@ pub(crate) fn check(input: &[u8]) {
 
 fn headers(around: u8) -> MessageHeaders {
     MessageHeaders {
+        dead_letter: false,
         message_id: (around & 16 != 0).then(|| "m".into()),
         cloud_event: around & 32 != 0,
         cloud_event_id: (around & 64 != 0).then(|| "c".into()),
