@@ -21,3 +21,4 @@ mod worker;
 pub use pipeline::{Pipeline, RejectedEvent};
 pub use recovery::{RecoveryError, fingerprint};
 pub use service::{Feed, FeedTask, Service, run};
+pub use worker::needed_history_ms;

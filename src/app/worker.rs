@@ -225,6 +225,11 @@ impl Worker {
         };
         let stream = progress.stream.get_or_insert_with(|| Arc::from("unknown"));
         for rejected in letters {
+            let headers = rejected.envelope.headers.as_ref();
+            if headers.is_some_and(|headers| headers.dead_letter) {
+                publisher.suppress();
+                continue;
+            }
             publisher.submit(DeadLetter {
                 stream: Arc::clone(stream),
                 sequence: rejected.envelope.sequence,
@@ -452,7 +457,7 @@ pub(super) fn resume_of(place: Option<&Place>, begin: Begin) -> Resume {
 }
 
 /// How far back a first start must read: longest window, horizon and twice the lateness.
-pub(super) fn needed_history_ms(config: &Config) -> i64 {
+pub fn needed_history_ms(config: &Config) -> i64 {
     let windows = config.engine.windows.iter();
     let longest = windows
         .map(|window| millis_of(window.longest()).saturating_add(millis_of(window.delay)))

@@ -1,6 +1,6 @@
 //! Secrets that are kept in files of their own: `password_file` beside `password`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::secret::Secret;
 
@@ -20,10 +20,21 @@ pub enum SecretFiles {
 impl Section {
     /// A secret by itself or by its file.
     pub(super) fn read_secret(&mut self, report: &mut Report, name: &str) -> Option<Secret> {
-        let given = self.secret(report, name)?;
+        self.read_secret_and_place(report, name).0
+    }
+
+    /// The same, with its file for one that reads it again later.
+    pub(super) fn read_secret_and_place(
+        &mut self,
+        report: &mut Report,
+        name: &str,
+    ) -> (Option<Secret>, Option<PathBuf>) {
+        let Some(given) = self.secret(report, name) else {
+            return (None, None);
+        };
         match given.value {
-            SecretFrom::Text(text) => Some(Secret::new(text)),
-            SecretFrom::File(path) => read(&path, &given.at, report),
+            SecretFrom::Text(text) => (Some(Secret::new(text)), None),
+            SecretFrom::File(path) => (read(&path, &given.at, report), Some(path)),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Counters {
         self.unstored.load(Ordering::Relaxed)
     }
 
-    /// Left out, since more than `max_per_second` came.
+    /// Left out, since more than `max_per_second` came, or it had been a dead letter before.
     pub fn suppressed(&self) -> u64 {
         self.suppressed.load(Ordering::Relaxed)
     }
@@ -120,6 +120,11 @@ impl Publisher {
             self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.counters.unstored.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a reject that was a dead letter already: published again it could come back for ever.
+    pub fn suppress(&mut self) {
+        self.counters.suppressed.fetch_add(1, Ordering::Relaxed);
     }
 
     fn allows(&mut self) -> bool {

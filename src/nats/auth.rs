@@ -17,7 +17,9 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 pub(super) struct Identity {
     user: Option<String>,
     password: Option<String>,
+    password_file: Option<PathBuf>,
     token: Option<String>,
+    token_file: Option<PathBuf>,
     creds_file: Option<PathBuf>,
     nkey_file: Option<PathBuf>,
 }
@@ -28,7 +30,9 @@ impl Identity {
         Self {
             user: settings.user.clone(),
             password: settings.password.as_ref().map(text),
+            password_file: settings.password_file.clone(),
             token: settings.token.as_ref().map(text),
+            token_file: settings.token_file.clone(),
             creds_file: settings.creds_file.clone(),
             nkey_file: settings.nkey_file.clone(),
         }
@@ -43,8 +47,8 @@ impl Identity {
     fn sign(self, nonce: &[u8]) -> Result<Auth, Error> {
         let mut auth = Auth::new();
         auth.username = self.user;
-        auth.password = self.password;
-        auth.token = self.token;
+        auth.password = newest(self.password, self.password_file.as_deref())?;
+        auth.token = newest(self.token, self.token_file.as_deref())?;
         if let Some(path) = self.creds_file {
             let text = read(&path)?;
             let (jwt, seed) = parse_creds(&text).ok_or_else(|| {
@@ -71,6 +75,15 @@ fn signature(path: &Path, seed: &str, nonce: &[u8]) -> Result<(String, Vec<u8>),
     let pair = nkeys::KeyPair::from_seed(seed).map_err(|error| unusable(path, &error))?;
     let signature = pair.sign(nonce).map_err(|error| unusable(path, &error))?;
     Ok((pair.public_key(), signature))
+}
+
+/// What the file holds now, or what was given without one.
+fn newest(given: Option<String>, file: Option<&Path>) -> Result<Option<String>, Error> {
+    let Some(path) = file else {
+        return Ok(given);
+    };
+    let text = read(path)?;
+    Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
 fn read(path: &Path) -> Result<String, Error> {
@@ -138,6 +151,32 @@ mod tests {
         assert_eq!(auth.username.as_deref(), Some("cx"));
         assert_eq!(auth.password.as_deref(), Some("pw"));
         assert_eq!(auth.signature, None);
+    }
+
+    #[test]
+    fn a_rotated_password_or_token_is_used_at_the_next_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        std::fs::write(&path, "old\n").unwrap();
+        let given = Some(Secret::new("old".into()));
+        let by_password = identity(&Settings {
+            user: Some("cx".into()),
+            password: given.clone(),
+            password_file: Some(path.clone()),
+            ..Settings::default()
+        });
+        let by_token = identity(&Settings {
+            token: given,
+            token_file: Some(path.clone()),
+            ..Settings::default()
+        });
+        for secret in ["old", "new"] {
+            std::fs::write(&path, format!("{secret}\n")).unwrap();
+            let password = by_password.clone().sign(b"n").unwrap().password;
+            assert_eq!(password.as_deref(), Some(secret));
+            let token = by_token.clone().sign(b"n").unwrap().token;
+            assert_eq!(token.as_deref(), Some(secret));
+        }
     }
 
     #[test]

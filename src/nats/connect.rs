@@ -11,17 +11,19 @@ use super::auth::Identity;
 use super::retry::{jittered, pause_after};
 use super::{Error, Link, Retry, Settings, stopped};
 
-/// A silent connection is noticed after two unanswered pings.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// A silent connection is given up when two pings were not answered by the time of the third: after
+/// 7.5 s. Any sign of life puts the next ping off, so a slow connection is not taken for a dead one.
+const PING_INTERVAL: Duration = Duration::from_millis(2500);
 /// For the handshake with one server.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// For one answer of the JetStream API.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages a subscription holds before the client drops some. The JetStream source never has
-/// more than its outstanding requests in it; for core NATS this is the burst that is survived.
+/// more than its outstanding requests in it; the one for core NATS moves them on at once.
 pub const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
-/// The first and the longest pause between attempts to reconnect.
-const RECONNECT: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(4)];
+/// The first and the longest pause between attempts to reconnect. With the time that one attempt may
+/// take it stays within twice the heartbeat of a source.
+const RECONNECT: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
 /// Connects, waiting for a server as long as it takes.
 ///
@@ -72,6 +74,21 @@ pub async fn connect(
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// Connects to one of the servers, or says why none takes us.
+///
+/// # Errors
+///
+/// As [`connect`], and [`Error::Unreachable`] after one attempt with each server.
+pub async fn connect_once(settings: &Settings, link: &Arc<Link>) -> Result<Client, Error> {
+    let servers = server_addresses(&settings.url)?;
+    let client = options(settings, link).connect(servers).await;
+    let client = client.map_err(|error| Error::Unreachable {
+        reason: error.to_string(),
+    })?;
+    link.attach(&client);
+    Ok(client)
 }
 
 /// The servers of a comma-separated list of URLs; without a scheme `nats://` is meant, without a

@@ -32,6 +32,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// No server took the connection.
+    #[error("{reason}")]
+    Unreachable {
+        /// What the last one said, or the way to it.
+        reason: String,
+    },
     /// The process is stopping.
     #[error("stopped while waiting for NATS")]
     Stopped,

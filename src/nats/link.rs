@@ -22,7 +22,12 @@ pub struct Link {
     slow_consumer_notices: AtomicU64,
     /// Which errors of the server have had their line.
     errors: Mutex<Retry>,
+    /// The newest errors of the server, at most [`REFUSALS`].
+    refusals: watch::Sender<Vec<String>>,
 }
+
+/// Errors of the server that are remembered.
+const REFUSALS: usize = 64;
 
 /// Up or down, and how often it has come up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +45,7 @@ impl Default for Link {
             state: watch::Sender::new(LinkState::default()),
             slow_consumer_notices: AtomicU64::new(0),
             errors: Mutex::default(),
+            refusals: watch::Sender::default(),
         }
     }
 }
@@ -68,12 +74,9 @@ impl Link {
         self.slow_consumer_notices.load(Ordering::Relaxed)
     }
 
-    /// Bytes that came from the server so far. A server that does not answer while this stands
-    /// still is out of reach, whatever the state of the connection says.
-    pub fn bytes_received(&self) -> u64 {
-        self.client.get().map_or(0, |client| {
-            client.statistics().in_bytes.load(Ordering::Relaxed)
-        })
+    /// What the server refused, newest last: missing rights with their subjects.
+    pub fn refusals(&self) -> watch::Receiver<Vec<String>> {
+        self.refusals.subscribe()
     }
 
     /// The first connection stands.
@@ -134,6 +137,12 @@ impl Link {
 
     /// Missing rights show here: the server names the subject.
     fn refused(&self, text: &str) {
+        self.refusals.send_modify(|refusals| {
+            if refusals.len() == REFUSALS {
+                refusals.remove(0);
+            }
+            refusals.push(text.to_owned());
+        });
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         if errors.worth_a_line(text) {
             warn!(error = text, "the NATS server reports an error");

@@ -18,10 +18,10 @@ mod subject;
 
 pub(crate) use api::parse as parse_answer;
 pub use api::{
-    Api, ApiError, ConsumerEcho, ConsumerInfo, ConsumerRequest, Deliver, Delivered, StreamConfig,
-    StreamInfo, StreamRequest, StreamState,
+    Api, ApiError, ConsumerEcho, ConsumerInfo, ConsumerRequest, Copies, Copy, Deliver, Delivered,
+    StreamConfig, StreamInfo, StreamRequest, StreamState,
 };
-pub use connect::{SUBSCRIPTION_CAPACITY, connect, server_addresses};
+pub use connect::{SUBSCRIPTION_CAPACITY, connect, connect_once, server_addresses};
 pub use error::Error;
 pub use link::{Link, LinkState};
 pub use retry::Retry;

@@ -46,13 +46,14 @@ impl Retry {
     }
 
     /// Whether a failure with this reason is worth a log line: a new reason always, the same one
-    /// again only now and then.
+    /// again only now and then. Reasons that differ in numbers and names with numbers are the same.
     pub fn worth_a_line(&mut self, reason: &str) -> bool {
+        let reason = without_numbers(reason);
         if self.reason == reason {
             self.repeats += 1;
             self.repeats.is_multiple_of(REPEAT_LINE_EVERY)
         } else {
-            reason.clone_into(&mut self.reason);
+            self.reason = reason;
             self.repeats = 0;
             true
         }
@@ -69,6 +70,13 @@ impl Retry {
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
+}
+
+/// The words of a text that hold no digit: not times, ports, and names of consumers.
+fn without_numbers(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c == '.' || c == '"');
+    let plain = words.filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
+    plain.collect::<Vec<_>>().join(" ")
 }
 
 /// What is due after so many failed attempts, before jitter.
@@ -113,6 +121,9 @@ mod tests {
         let mut retry = Retry::default();
         let lines = (0..31).filter(|_| retry.worth_a_line("refused")).count();
         assert_eq!(lines, 3);
+        assert!(retry.worth_a_line("timed out"));
+        assert!(retry.worth_a_line("expired at 17 (\"x.c-1-af\")"));
+        assert!(!retry.worth_a_line("expired at 18 (\"x.c-2-b0\")"));
         assert!(retry.worth_a_line("timed out"));
         retry.reset();
         assert!(retry.worth_a_line("timed out"));

@@ -15,8 +15,12 @@ pub struct Settings {
     pub user: Option<String>,
     /// Password of the user.
     pub password: Option<Secret>,
+    /// Where the password stands; read anew for each connection, in place of `password`.
+    pub password_file: Option<PathBuf>,
     /// Token.
     pub token: Option<Secret>,
+    /// Where the token stands; read anew for each connection, in place of `token`.
+    pub token_file: Option<PathBuf>,
     /// Credentials file (JWT and seed).
     pub creds_file: Option<PathBuf>,
     /// File with an nkey seed.
@@ -32,7 +36,9 @@ impl Default for Settings {
             name: "cxpulse".into(),
             user: None,
             password: None,
+            password_file: None,
             token: None,
+            token_file: None,
             creds_file: None,
             nkey_file: None,
             tls: None,

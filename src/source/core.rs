@@ -1,9 +1,12 @@
 //! Messages by plain subscription, at most once.
 //!
-//! What is published while we are not connected is lost, and so is what comes faster than it is
-//! read once the client's buffer (see [`BURST`]) is full. The second is noticed:
-//! [`Counters::dropped_messages`] counts at least so many. The first cannot be: core NATS keeps
-//! nothing.
+//! What is published while we are not connected is lost, and so is what comes while the reader is
+//! busy and [`BURST`] or [`BURST_BYTES`] are waiting already. The second is counted one by one in
+//! [`Counters::dropped_messages`]. The first cannot be: core NATS keeps nothing.
+//!
+//! The buffer is ours, and a task of its own does nothing but fill it: the client's buffers drop
+//! what they cannot hold with a notice that may itself be dropped. Should they fill all the same,
+//! each notice counts as one.
 //!
 //! Each subject has a subscription of its own and all are read by one task, so messages of one
 //! publisher on one subject keep their order and those of different subjects are taken as they
@@ -11,11 +14,13 @@
 //! A reconnect is a [`SourceEvent::Reset`] followed by [`SourceEvent::Attached`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use async_nats::{Client, Message, Subscriber};
 use futures_util::StreamExt;
 use futures_util::stream::{SelectAll, select_all};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::message::envelope;
@@ -24,11 +29,13 @@ use super::{
     StreamIdentity, Surroundings,
 };
 use crate::nats::{Link, LinkState, stopped};
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
-/// Messages that may wait on one subscription while the reader is busy; what comes above is
-/// dropped by the client and counted.
-pub const BURST: usize = crate::nats::SUBSCRIPTION_CAPACITY;
+/// Messages that may wait while the reader is busy, all subjects together; what comes above is
+/// dropped and counted.
+pub const BURST: usize = 256 * 1024;
+/// Bytes of payload that may wait likewise.
+pub const BURST_BYTES: usize = 256 * 1024 * 1024;
 
 /// Reads `subjects` until `stop`, or until the reader of `events` is gone.
 ///
@@ -44,16 +51,26 @@ pub async fn run(
     let subscriptions = subscribe(&surroundings.client, subjects).await?;
     let created_ms = surroundings.clock.now().as_millis();
     let link = surroundings.link.watch();
+    let (arrivals, buffer) = mpsc::channel(BURST);
+    let waiting = Arc::new(Waiting::default());
+    let inlet = Inlet {
+        subscriptions,
+        arrivals,
+        waiting: Arc::clone(&waiting),
+        clock: Arc::clone(&surroundings.clock),
+    };
+    let mut inlets = JoinSet::new();
+    inlets.spawn(inlet.run());
     let mut reader = Reader {
         identity: StreamIdentity {
             name: instance.to_owned(),
             created_ns: created_ms.saturating_mul(1_000_000),
         },
-        subscriptions,
+        buffer,
+        waiting,
         link: surroundings.link,
         state: link,
         counters: surroundings.counters,
-        clock: surroundings.clock,
         stop: surroundings.stop,
         events,
         sequence: 0,
@@ -77,13 +94,61 @@ async fn subscribe(client: &Client, subjects: &[String]) -> Result<SelectAll<Sub
     Ok(select_all(subscriptions))
 }
 
+/// A message with the moment of its receipt.
+struct Arrival {
+    message: Message,
+    received_at: Timestamp,
+}
+
+/// What lies in the buffer, and what did not fit.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    dropped: AtomicU64,
+}
+
+/// Moves messages from the client's buffers into ours and never waits for the reader.
+struct Inlet {
+    subscriptions: SelectAll<Subscriber>,
+    arrivals: mpsc::Sender<Arrival>,
+    waiting: Arc<Waiting>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Inlet {
+    /// Until the subscriptions have ended or the reader is gone.
+    async fn run(mut self) {
+        let mut chunk = Vec::with_capacity(MAX_BATCH);
+        while take(&mut self.subscriptions, &mut chunk).await && !self.arrivals.is_closed() {
+            let received_at = self.clock.now();
+            for message in chunk.drain(..) {
+                self.put(Arrival {
+                    message,
+                    received_at,
+                });
+            }
+        }
+    }
+
+    fn put(&self, arrival: Arrival) {
+        let size = arrival.message.payload.len();
+        let before = self.waiting.bytes.fetch_add(size, Ordering::Relaxed);
+        // One large message always fits into an empty buffer.
+        let fits = before == 0 || before.saturating_add(size) <= BURST_BYTES;
+        if !fits || self.arrivals.try_send(arrival).is_err() {
+            self.waiting.bytes.fetch_sub(size, Ordering::Relaxed);
+            self.waiting.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 struct Reader {
     identity: StreamIdentity,
-    subscriptions: SelectAll<Subscriber>,
+    buffer: mpsc::Receiver<Arrival>,
+    waiting: Arc<Waiting>,
     link: Arc<Link>,
     state: watch::Receiver<LinkState>,
     counters: Arc<Counters>,
-    clock: Arc<dyn Clock>,
     stop: watch::Receiver<bool>,
     events: mpsc::Sender<SourceEvent>,
     /// Number of the last message.
@@ -101,8 +166,8 @@ impl Reader {
             tokio::select! {
                 biased;
                 () = stopped(&mut self.stop) => return None,
-                taken = take(&mut self.subscriptions, &mut chunk) => {
-                    if !taken {
+                taken = self.buffer.recv_many(&mut chunk, MAX_BATCH) => {
+                    if taken == 0 {
                         return None;
                     }
                     room.send(self.batch(&mut chunk));
@@ -155,20 +220,22 @@ impl Reader {
         self.send(SourceEvent::CaughtUp).await
     }
 
-    fn batch(&mut self, chunk: &mut Vec<Message>) -> SourceEvent {
-        let received_at = self.clock.now();
+    fn batch(&mut self, chunk: &mut Vec<Arrival>) -> SourceEvent {
+        let bytes = chunk.iter().map(|arrival| arrival.message.payload.len());
+        self.waiting.bytes.fetch_sub(bytes.sum(), Ordering::Relaxed);
+        let newest = chunk.last().map(|arrival| arrival.received_at);
         let envelopes: Vec<Envelope> = chunk
             .drain(..)
-            .map(|message| {
+            .map(|arrival| {
                 self.sequence += 1;
-                envelope(message, self.sequence, received_at)
+                envelope(arrival.message, self.sequence, arrival.received_at)
             })
             .collect();
         SourceEvent::Batch(Batch {
             envelopes,
             pending: 0,
             position: Position {
-                stored_at: received_at,
+                stored_at: newest.unwrap_or_default(),
                 ..self.position()
             },
         })
@@ -183,15 +250,17 @@ impl Reader {
     }
 
     fn count_drops(&self) {
-        let notices = self.link.slow_consumer_notices();
-        if notices > self.counters.dropped_messages() {
+        let ours = self.waiting.dropped.load(Ordering::Relaxed);
+        let dropped = ours + self.link.slow_consumer_notices();
+        if dropped > self.counters.dropped_messages() {
             if self.counters.dropped_messages() == 0 {
                 warn!(
                     burst = BURST,
+                    burst_bytes = BURST_BYTES,
                     "messages come faster than they are read; some are dropped"
                 );
             }
-            self.counters.set_dropped(notices);
+            self.counters.set_dropped(dropped);
         }
     }
 

@@ -17,7 +17,7 @@ pub struct Counters {
 pub enum ResetReason {
     /// The connection was lost or replaced; messages may have been sent into the dead one.
     Disconnected,
-    /// Neither message nor heartbeat came within twice the heartbeat.
+    /// Neither message nor heartbeat came when it was due.
     HeartbeatMissed,
     /// The consumer's sequence did not rise by one: a message was lost on the way or taken by
     /// somebody else who pulls from our consumer.
@@ -90,8 +90,7 @@ impl Counters {
         self.lag_messages.load(Ordering::Relaxed)
     }
 
-    /// Core NATS only: notices of the client library that messages were dropped. At least so many
-    /// messages were lost.
+    /// Core NATS only: messages dropped since the reader was busy for longer than the buffer lasts.
     pub fn dropped_messages(&self) -> u64 {
         self.dropped_messages.load(Ordering::Relaxed)
     }

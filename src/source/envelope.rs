@@ -36,4 +36,6 @@ pub struct MessageHeaders {
     pub cloud_event: bool,
     /// `ce-id`: serves as `event_id` where the event has none.
     pub cloud_event_id: Option<String>,
+    /// `Cx-Reason` is there: it is a dead letter that somebody or something sent back.
+    pub dead_letter: bool,
 }

@@ -23,11 +23,13 @@ fn headers(map: &HeaderMap) -> Option<Box<MessageHeaders>> {
     const MESSAGE_ID: HeaderName = HeaderName::from_static("Nats-Msg-Id");
     const CLOUD_EVENT: HeaderName = HeaderName::from_static("ce-specversion");
     const CLOUD_EVENT_ID: HeaderName = HeaderName::from_static("ce-id");
+    const REASON: HeaderName = HeaderName::from_static("Cx-Reason");
     let text = |name: HeaderName| map.get(name).map(|value| value.as_str().to_owned());
     let kept = MessageHeaders {
         message_id: text(MESSAGE_ID),
         cloud_event: map.get(CLOUD_EVENT).is_some(),
         cloud_event_id: text(CLOUD_EVENT_ID),
+        dead_letter: map.get(REASON).is_some(),
     };
     (kept != MessageHeaders::default()).then(|| Box::new(kept))
 }
@@ -47,6 +49,8 @@ mod tests {
         let kept = headers(&map).unwrap();
         assert_eq!(kept.message_id.as_deref(), Some("m-1"));
         assert_eq!(kept.cloud_event_id.as_deref(), Some("e-1"));
-        assert!(kept.cloud_event);
+        assert!(kept.cloud_event && !kept.dead_letter);
+        map.insert("Cx-Reason", "too_late");
+        assert!(headers(&map).unwrap().dead_letter);
     }
 }

@@ -152,6 +152,7 @@ fn envelope(sequence: usize, message: &Message) -> Envelope {
         message_id: text("Nats-Msg-Id"),
         cloud_event: message.header("ce-specversion").is_some(),
         cloud_event_id: text("ce-id"),
+        dead_letter: false,
     };
     Envelope {
         sequence: u64::try_from(sequence).expect("few messages"),

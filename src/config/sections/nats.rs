@@ -18,8 +18,8 @@ pub(super) fn read(root: &mut Section, report: &mut Report) -> Settings {
     let user_given = section.has("user");
     let password_given = section.has("password") || section.has("password_file");
     let user = section.optional::<String>(report, "user");
-    let password = section.read_secret(report, "password");
-    let token = section.read_secret(report, "token");
+    let (password, password_file) = section.read_secret_and_place(report, "password");
+    let (token, token_file) = section.read_secret_and_place(report, "token");
     let creds_file = section.optional::<PathBuf>(report, "creds_file");
     let nkey_file = section.optional::<PathBuf>(report, "nkey_file");
     if user_given != password_given {
@@ -51,7 +51,9 @@ pub(super) fn read(root: &mut Section, report: &mut Report) -> Settings {
         name,
         user: user.map(|user| user.value),
         password,
+        password_file,
         token,
+        token_file,
         creds_file: creds_file.map(|file| file.value),
         nkey_file: nkey_file.map(|file| file.value),
         tls,

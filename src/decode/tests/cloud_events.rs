@@ -230,6 +230,7 @@ fn binary(id: Option<&str>, payload: &str) -> Envelope {
         message_id: Some("msg".into()),
         cloud_event: true,
         cloud_event_id: id.map(str::to_owned),
+        dead_letter: false,
     };
     message_with(headers, payload)
 }
@@ -267,6 +268,7 @@ fn the_message_id_is_the_last_resort() {
             message_id: Some(id.to_owned()),
             cloud_event: false,
             cloud_event_id: Some("no cloud event".into()),
+            dead_letter: false,
         };
         decode_with(Settings::default(), &message_with(headers, payload))
     };

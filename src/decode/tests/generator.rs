@@ -84,6 +84,7 @@ pub(super) fn message(seed: u64) -> Envelope {
             message_id: make.pick(&ids).clone(),
             cloud_event: make.0.random(),
             cloud_event_id: make.pick(&ids).clone(),
+            dead_letter: false,
         })
     });
     Envelope {

@@ -4,24 +4,31 @@
 //! server makes of a request (its echo) has to be checked here anyway, since old servers ignore
 //! what they do not know.
 
-use async_nats::Client;
 mod shapes;
 
+use std::time::Duration;
+
 use async_nats::client::RequestErrorKind;
+use async_nats::{Client, Request};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use shapes::{
-    ConsumerEcho, ConsumerInfo, ConsumerRequest, Deliver, Delivered, StreamConfig, StreamInfo,
-    StreamRequest, StreamState,
+    ConsumerEcho, ConsumerInfo, ConsumerRequest, Copies, Copy, Deliver, Delivered, StreamConfig,
+    StreamInfo, StreamRequest, StreamState,
 };
 
 /// Asks JetStream.
 #[derive(Clone, Debug)]
 pub struct Api {
     client: Client,
+    /// How long an answer may take.
+    limit: Duration,
 }
+
+/// How long an answer may take unless said otherwise.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +108,16 @@ struct ConsumerConfig<'a> {
 impl Api {
     /// The API of the account that `client` is logged in to.
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self {
+            client,
+            limit: ANSWER_WITHIN,
+        }
+    }
+
+    /// The same, with another limit for an answer.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     /// Describes a stream.
@@ -192,8 +208,16 @@ impl Api {
             Ok(text) => text,
             Err(error) => return Err(malformed(subject, &error)),
         };
-        let request = self.client.request(subject.clone(), payload.into());
-        match request.await {
+        let request = Request::new()
+            .payload(payload.into())
+            .timeout(Some(self.limit));
+        let answered = self.client.send_request(subject.clone(), request);
+        // The client's own limit begins when it has taken the request, which may itself take long.
+        let answered = tokio::time::timeout(self.limit, answered);
+        let Ok(answer) = answered.await else {
+            return Err(ApiError::Unanswered { subject });
+        };
+        match answer {
             Ok(message) => parse(subject, &message.payload),
             Err(error) if error.kind() == RequestErrorKind::NoResponders => {
                 Err(ApiError::NoResponders { subject })

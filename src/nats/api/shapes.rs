@@ -11,6 +11,43 @@ pub struct StreamInfo {
     pub config: StreamConfig,
     /// What it holds.
     pub state: StreamState,
+    /// When the server said so, RFC 3339; servers before 2.10 do not tell.
+    #[serde(default)]
+    pub ts: Option<String>,
+    /// Where its copies are; `None` without a cluster.
+    #[serde(default)]
+    pub cluster: Option<Copies>,
+}
+
+/// The copies of a stream, or of a consumer, in a cluster.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Copies {
+    /// The server that leads; `None` while there is none.
+    #[serde(default)]
+    pub leader: Option<String>,
+    /// The other copies.
+    #[serde(default)]
+    pub replicas: Vec<Copy>,
+}
+
+/// One copy besides the leader's.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Copy {
+    /// Its server.
+    pub name: String,
+    /// Operations that the leader has and this one lacks.
+    #[serde(default)]
+    pub lag: u64,
+}
+
+impl Copies {
+    /// How far the copy of a server is behind; 0 for the leader's, and for one that is not told.
+    pub fn lag_of(&self, server: &str) -> u64 {
+        let mut copies = self.replicas.iter();
+        copies
+            .find(|copy| copy.name == server)
+            .map_or(0, |copy| copy.lag)
+    }
 }
 
 /// The settings of a stream that matter here.
@@ -26,6 +63,21 @@ pub struct StreamConfig {
     /// How long messages are kept, nanoseconds; 0 is for ever.
     #[serde(default)]
     pub max_age: u64,
+    /// Most messages kept; -1 or 0 for no limit.
+    #[serde(default)]
+    pub max_msgs: i64,
+    /// Most bytes kept; -1 or 0 for no limit.
+    #[serde(default)]
+    pub max_bytes: i64,
+    /// Most messages kept of one subject; -1 or 0 for no limit.
+    #[serde(default)]
+    pub max_msgs_per_subject: i64,
+    /// What goes at a limit: `old` or `new`.
+    #[serde(default)]
+    pub discard: String,
+    /// Copies.
+    #[serde(default)]
+    pub num_replicas: u32,
 }
 
 /// What a stream holds.
@@ -33,6 +85,9 @@ pub struct StreamConfig {
 pub struct StreamState {
     /// Messages stored now.
     pub messages: u64,
+    /// Bytes stored now.
+    #[serde(default)]
+    pub bytes: u64,
     /// Sequence of the oldest one; one more than `last_seq` when there is none.
     pub first_seq: u64,
     /// When that was stored, RFC 3339; the year 1 when there is none.
@@ -111,6 +166,9 @@ pub struct ConsumerInfo {
     pub delivered: Delivered,
     /// Messages that match and are not delivered yet.
     pub num_pending: u64,
+    /// Where it is; `None` without a cluster.
+    #[serde(default)]
+    pub cluster: Option<Copies>,
 }
 
 /// The echo of what would silently be ignored by a server that does not know it.

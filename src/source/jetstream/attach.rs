@@ -14,6 +14,19 @@ use crate::time::Timestamp;
 /// consumer again, short enough to leave nothing behind.
 const INACTIVE_THRESHOLD: Duration = Duration::from_mins(1);
 
+/// The first and the longest pause between attempts to attach: short, since a cluster that has found
+/// its quorum again should be read again at once.
+const ATTACH_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
+
+/// How long an answer may take, attempt by attempt: what is asked of a group of servers that has no
+/// leader at the moment is never answered, so that long patience is short-sighted; but a server that
+/// is slow gets its time every now and then.
+const ANSWERS_WITHIN: [Duration; 3] = [
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
+
 /// Most bytes of a stream that we create.
 const CREATED_MAX_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 /// How long a stream that we create remembers message ids.
@@ -38,22 +51,16 @@ impl Source {
     /// Waits for connection and stream, checks the stream against the cursor, reports what is
     /// amiss, and makes a consumer.
     pub(super) async fn attach(&mut self) -> Result<Consumer, End> {
-        let mut retry = Retry::default();
-        loop {
+        let mut retry = Retry::new(ATTACH_PAUSES[0], ATTACH_PAUSES[1]);
+        for limit in ANSWERS_WITHIN.into_iter().cycle() {
             let connects = self.wait_connected().await?;
-            let received = self.link.bytes_received();
+            self.api = self.api.clone().within(limit);
             let attempt = self.try_attach(connects).await;
             let error = match attempt {
                 Ok(consumer) => return Ok(consumer),
                 Err(Attempt::End(end)) => return Err(end),
                 Err(Attempt::Retry(error)) => error,
             };
-            let unanswered = matches!(error, ApiError::Unanswered { .. });
-            if unanswered && self.link.bytes_received() == received {
-                // Not a single byte came: a black hole that pings have not found out yet. Fails
-                // only when the client is gone, and then all else does.
-                self.client.force_reconnect().await.ok();
-            }
             let reason = error.to_string();
             if retry.worth_a_line(&reason) {
                 let stream = &self.settings.stream;
@@ -68,6 +75,8 @@ impl Source {
             }
             self.sleep(retry.pause()).await?;
         }
+        // The limits go round for ever.
+        Err(End::Stopped)
     }
 
     async fn wait_connected(&mut self) -> Result<u64, End> {
@@ -157,7 +166,17 @@ impl Source {
         let created = tokio::select! {
             biased;
             () = stopped(&mut self.stop) => return Err(Attempt::End(End::Stopped)),
-            created = self.api.create_consumer(&info.config.name, &request) => created?,
+            created = self.api.create_consumer(&info.config.name, &request) => created,
+        };
+        let created = match created {
+            Ok(created) => created,
+            Err(error) => {
+                if matches!(error, ApiError::Unanswered { .. }) {
+                    // It may have been made all the same.
+                    self.left_behind.push(request.name);
+                }
+                return Err(Attempt::Retry(error));
+            }
         };
         let known = self.known().filter(|(sequence, _)| *sequence == begins_at);
         // When the stream still has the known message it is among the pending ones, since it

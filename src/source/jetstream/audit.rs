@@ -13,7 +13,20 @@ pub(super) struct Audit {
     delivered_ahead: Option<u64>,
     /// The last audit found messages pending and all delivered ones, so many, arrived.
     starved_at: Option<u64>,
+    /// The consumer reads a copy of the stream that falls behind.
+    falling_behind: FallingBehind,
 }
+
+/// The lag of a copy, how often in a row it has grown, and how many messages had arrived by then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct FallingBehind {
+    lag: u64,
+    grown: u32,
+    arrived: u64,
+}
+
+/// So often in a row a lag grows while nothing comes until the copy is taken to be stuck.
+const STUCK: u32 = 2;
 
 /// What an audit finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +52,8 @@ impl Audit {
     /// Judges the consumer's answer. `arrived` counts the messages of this consumer that we have;
     /// all that were sent before the answer are among them, since they came the same way.
     pub(super) fn judge_consumer(&mut self, info: &ConsumerInfo, arrived: u64) -> Finding {
-        let last_sequence = self.stream.take().map(|stream| stream.state.last_seq);
+        let stream = self.stream.take();
+        let last_sequence = stream.as_ref().map(|stream| stream.state.last_seq);
         let delivered = info.delivered.consumer_seq;
         // What was delivered when the last audit answered has had the time to arrive.
         if delivered < arrived || self.delivered_ahead.is_some_and(|then| arrived < then) {
@@ -55,11 +69,43 @@ impl Audit {
             return Finding::Flowing;
         }
         self.starved_at = None;
+        // The consumer knows of no more than its own copy of the stream holds.
+        let lag = stream.as_ref().map_or(0, |stream| lag(stream, info));
+        if self.is_stuck(lag, arrived) {
+            return Finding::Reset(ResetReason::Stalled);
+        }
+        if lag > 0 {
+            return Finding::Flowing;
+        }
         match last_sequence {
             Some(through) if all_arrived => Finding::UpToDate { through },
             _ => Finding::Flowing,
         }
     }
+
+    fn is_stuck(&mut self, lag: u64, arrived: u64) -> bool {
+        let last = self.falling_behind;
+        let grows = last.lag > 0 && lag > last.lag && arrived == last.arrived;
+        let grown = if grows { last.grown + 1 } else { 0 };
+        self.falling_behind = FallingBehind {
+            lag,
+            grown,
+            arrived,
+        };
+        grown >= STUCK
+    }
+}
+
+/// How far the copy that the consumer reads is behind the stream's leader.
+fn lag(stream: &StreamInfo, consumer: &ConsumerInfo) -> u64 {
+    let copies = stream.cluster.as_ref();
+    let server = consumer
+        .cluster
+        .as_ref()
+        .and_then(|own| own.leader.as_deref());
+    copies
+        .zip(server)
+        .map_or(0, |(of_stream, server)| of_stream.lag_of(server))
 }
 
 #[cfg(test)]
@@ -118,6 +164,34 @@ mod tests {
         assert_eq!(audit.judge_consumer(&consumer(5, 3), 5), Finding::Flowing);
         let finding = audit.judge_consumer(&consumer(5, 3), 5);
         assert_eq!(finding, Finding::Reset(ResetReason::Stalled));
+    }
+
+    #[test]
+    fn a_copy_that_is_stuck_is_left_and_one_that_lags_is_not_called_up_to_date() {
+        let mut audit = Audit::default();
+        let mut look = |lag: u64, arrived: u64| {
+            let mut of_stream = stream(9);
+            of_stream.cluster = serde_json::from_value(serde_json::json!({
+                "leader": "n1", "replicas": [{ "name": "n2", "lag": lag }, { "name": "n3" }],
+            }))
+            .ok();
+            let mut of_consumer = consumer(arrived, 0);
+            of_consumer.cluster =
+                serde_json::from_value(serde_json::json!({ "leader": "n2" })).ok();
+            audit.judge_stream(of_stream, 1);
+            audit.judge_consumer(&of_consumer, arrived)
+        };
+        assert_eq!(look(0, 5), Finding::UpToDate { through: 9 });
+        // It grows, but something comes.
+        for (lag, arrived) in [(3, 5), (4, 6), (5, 7), (6, 8)] {
+            assert_eq!(look(lag, arrived), Finding::Flowing);
+        }
+        // It grows and shrinks.
+        for lag in [7, 9, 8, 10, 1] {
+            assert_eq!(look(lag, 8), Finding::Flowing);
+        }
+        assert_eq!(look(2, 8), Finding::Flowing);
+        assert_eq!(look(3, 8), Finding::Reset(ResetReason::Stalled));
     }
 
     #[test]

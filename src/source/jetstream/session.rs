@@ -24,10 +24,12 @@ use crate::source::{
 const REQUEST_BYTES: u64 = 16 * 1024 * 1024;
 /// After that a request ends by itself; the server wants at least two heartbeats in it.
 const REQUEST_EXPIRES: Duration = HEARTBEAT.saturating_mul(2);
-/// Silence longer than this means that something is wrong.
-const PATIENCE: Duration = HEARTBEAT.saturating_mul(2);
-/// How often stream and consumer are asked for their states.
-const AUDIT_EVERY: Duration = Duration::from_secs(15);
+/// Silence longer than this, half a heartbeat past the one that is due, means that something is
+/// wrong: it leaves the other half for what it takes to be read from again within two.
+const PATIENCE: Duration = Duration::from_millis(7500);
+/// How often stream and consumer are asked for their states; what takes two answers to be sure of
+/// is found within two heartbeats.
+const AUDIT_EVERY: Duration = HEARTBEAT;
 
 /// Works with a consumer until it ends.
 pub(super) async fn run(source: &mut Source, consumer: Consumer, retry: &mut Retry) -> End {
@@ -141,6 +143,10 @@ impl<'a> Session<'a> {
         tokio::select! {
             biased;
             () = stopped(&mut self.source.stop) => Err(End::Stopped),
+            // The client takes nothing while it waits for a connection and has its hands full.
+            () = lost(&mut self.link, self.connects) => {
+                Err(End::Reset(ResetReason::Disconnected))
+            }
             // Fails only when the client is gone.
             sent = publish => sent.map_err(|_| End::Reset(ResetReason::Disconnected)),
         }
