@@ -10,6 +10,7 @@
 pub mod config_show;
 mod dashboard;
 mod demo;
+mod doctor;
 mod replay;
 mod rules;
 mod run;
@@ -73,6 +74,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// KPIs of recorded events.
     Replay(replay::Arguments),
+    /// Whether NATS, the stream, rights, clocks and Alertmanager are as cxpulse needs them.
+    Doctor(doctor::Arguments),
     /// The alerts as a Prometheus rule file.
     Rules(rules::Arguments),
     /// The Grafana dashboard, and the recording rules it reads.
@@ -186,6 +189,12 @@ fn dispatch(cli: Cli) -> Result<u8> {
             };
             start_logging(&cli.logging, &config)?;
             replay::run(&arguments, config, &mut stdout)
+        }
+        Command::Doctor(arguments) => {
+            let Some(config) = load(&arguments.config)? else {
+                return Ok(INVALID);
+            };
+            doctor::run(&arguments, &config, &mut stdout)
         }
         Command::Rules(arguments) => {
             let Some(config) = load(&arguments.config)? else {

@@ -11,6 +11,7 @@ mod endpoint;
 mod notification;
 mod outcomes;
 mod post;
+mod probe;
 
 mod alertmanager;
 mod webhook;
@@ -32,6 +33,7 @@ use crate::time::Clock;
 pub use endpoint::EndpointError;
 pub use notification::{Notification, Status};
 pub use outcomes::Outcomes;
+pub use probe::{Probe, probe};
 pub use settings::*;
 
 use endpoint::Endpoint;

@@ -98,6 +98,21 @@ impl Poster {
             .unwrap_or(Err(PostError::Timeout(self.limit)))
     }
 
+    /// Gets what is there.
+    pub(super) async fn get(&self, endpoint: &Endpoint) -> Result<Answer, PostError> {
+        let mut request = Request::get(endpoint.target.clone())
+            .header(HOST, &endpoint.authority)
+            .header(USER_AGENT, concat!("cxpulse/", env!("CARGO_PKG_VERSION")));
+        if let Some(authorization) = &endpoint.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request.body(Full::new(Bytes::new()));
+        let sent = self.send(endpoint, request.map_err(PostError::Request)?);
+        tokio::time::timeout(self.limit, sent)
+            .await
+            .unwrap_or(Err(PostError::Timeout(self.limit)))
+    }
+
     async fn exchange(
         &self,
         endpoint: &Endpoint,
@@ -105,6 +120,14 @@ impl Poster {
         idempotency_key: Option<&str>,
     ) -> Result<Answer, PostError> {
         let request = request(endpoint, body, idempotency_key).map_err(PostError::Request)?;
+        self.send(endpoint, request).await
+    }
+
+    async fn send(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Answer, PostError> {
         let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
             .await
             .map_err(PostError::Connect)?;
