@@ -182,7 +182,7 @@ fn tls_with_a_client_certificate_and_a_replaced_authority() {
     connecting.wait_connects(1);
 }
 
-/// The least rights that a source needs; documented in the README.
+/// The least rights that a source needs; documented in `docs/nats.md`.
 const LEAST_RIGHTS: &str = r#"{
     user: cx, password: right,
     permissions: {

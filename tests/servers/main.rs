@@ -8,7 +8,9 @@ mod crash;
 mod dashboard;
 mod dead_letter;
 mod deploy;
+mod doctor;
 mod expected;
+mod faults;
 mod main_job;
 mod many_wallboards;
 mod recovery;
@@ -29,11 +31,13 @@ mod support {
 
     pub(crate) mod alertmanager;
     pub(crate) mod broker;
+    pub(crate) mod cluster;
     pub(crate) mod http;
     pub(crate) mod nats_raw;
     pub(crate) mod page;
     pub(crate) mod process;
     pub(crate) mod prometheus;
+    pub(crate) mod proxy;
     pub(crate) mod service;
     pub(crate) mod tools;
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::nats_raw::RawNats;
 use super::process::{self, Process};
 
@@ -18,6 +20,8 @@ pub(crate) struct Broker {
     folder: PathBuf,
     port: u16,
     arguments: Vec<String>,
+    /// What our own clients say of themselves.
+    login: Value,
     process: Option<Process>,
 }
 
@@ -29,6 +33,7 @@ impl Broker {
             folder: folder.into(),
             port: process::free_port(),
             arguments: Vec::new(),
+            login: Value::Null,
             process: None,
         }
     }
@@ -46,8 +51,20 @@ impl Broker {
         self
     }
 
+    /// The same server, to which our own clients log in with these members of their CONNECT line.
+    pub(crate) fn login(mut self, login: Value) -> Self {
+        self.login = login;
+        self
+    }
+
     /// Starts the server and waits until JetStream answers.
     pub(crate) fn start(&mut self) {
+        self.launch();
+        self.wait_until_ready();
+    }
+
+    /// Starts the server and does not wait for anything.
+    pub(crate) fn launch(&mut self) {
         let mut command = Command::new(&self.binary);
         command
             .args(["-a", "127.0.0.1", "-js"])
@@ -55,14 +72,25 @@ impl Broker {
             .arg("-sd")
             .arg(self.folder.join("jetstream"))
             .args(&self.arguments);
-        let mut process = Process::start("nats-server", &mut command, &self.folder);
-        let address = self.address();
+        self.process = Some(Process::start("nats-server", &mut command, &self.folder));
+    }
+
+    /// Waits until JetStream answers.
+    pub(crate) fn wait_until_ready(&mut self) {
+        let (address, login) = (self.address(), self.login.clone());
+        let process = self.process.as_mut().expect("the server runs");
         process.wait_until("answer of JetStream", READY_WITHIN, || {
-            RawNats::connect(&address)
-                .and_then(|mut nats| nats.api("INFO", &serde_json::Value::Null))
+            RawNats::connect_with(&address, &login)
+                .and_then(|mut nats| nats.api("INFO", &Value::Null))
                 .is_ok()
         });
-        self.process = Some(process);
+    }
+
+    /// Waits until the server has ended by itself.
+    pub(crate) fn wait_for_end(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.wait_for_end(READY_WITHIN);
+        }
     }
 
     /// Stops the server in order.
@@ -105,6 +133,6 @@ impl Broker {
 
     /// A client of the running server.
     pub(crate) fn client(&self) -> RawNats {
-        RawNats::connect(&self.address()).expect("the server runs")
+        RawNats::connect_with(&self.address(), &self.login).expect("the server runs")
     }
 }

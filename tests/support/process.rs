@@ -165,18 +165,23 @@ pub(crate) fn wait_until(what: &str, within: Duration, ready: impl FnMut() -> bo
     assert!(poll(within, ready), "no {what} within {within:?}");
 }
 
-/// Looks at `ready` until it is true or `within` has passed; says which.
+/// The present, for figures and for what happens in real time.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the processes waited for live in real time"
+    reason = "the processes measured live in real time"
 )]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Looks at `ready` until it is true or `within` has passed; says which.
 pub(crate) fn poll(within: Duration, mut ready: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + within;
+    let deadline = now() + within;
     loop {
         if ready() {
             return true;
         }
-        if Instant::now() >= deadline {
+        if now() >= deadline {
             return false;
         }
         thread::sleep(POLL);

@@ -110,7 +110,9 @@ fn a_frozen_server_is_noticed_and_found_again() {
     // The connection stands, but nothing comes over it any more.
     broker.signal("STOP");
     reading.until(|event| matches!(event, SourceEvent::Reset(_)));
-    assert_eq!(reading.resets, [ResetReason::HeartbeatMissed]);
+    // Whichever is found first: no heartbeat, or no answer to a ping.
+    let found = [ResetReason::HeartbeatMissed, ResetReason::Disconnected];
+    assert!(found.contains(&reading.resets[0]), "{:?}", reading.resets);
     broker.signal("CONT");
     publish(&mut broker.client(), 100..200);
     assert_numbers(&reading.messages(100), 100..200);

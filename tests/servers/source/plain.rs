@@ -46,6 +46,44 @@ fn core_nats_merges_subjects_and_says_when_it_lost_the_connection() {
     assert!(until_heard(&mut reading, &mut broker.client()) > sequence);
 }
 
+#[test]
+fn a_burst_waits_for_a_busy_reader_and_what_is_beyond_it_is_counted() {
+    let binary = require_tool!("nats-server");
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start_new(&binary, folder.path());
+    let mode = |settings: &mut source::Settings| settings.mode = source::Mode::Core;
+    let mut reading = Reading::start_with(&broker, earliest(), mode, 1);
+    let mut nats = broker.client();
+    until_heard(&mut reading, &mut nats);
+    let mut burst = |reader: &mut Reading, count: usize| {
+        for number in 0..count {
+            let subject = ["cx.interactions.a", "cx.surveys.b"][number % 2];
+            nats.publish(&Publish::new(subject, "x")).unwrap();
+        }
+        // Nobody reads until the server has taken all.
+        nats.flush().unwrap();
+        let dropped_before = reader.counters.dropped_messages();
+        let mut came = 0;
+        loop {
+            let messages = reader.messages(1);
+            came += messages
+                .iter()
+                .filter(|message| message.payload != PROBE)
+                .count();
+            let dropped = reader.counters.dropped_messages() - dropped_before;
+            let dropped = usize::try_from(dropped).unwrap();
+            assert!(came + dropped <= count, "{came} came, {dropped} dropped");
+            if came + dropped == count {
+                return dropped;
+            }
+        }
+    };
+    assert_eq!(burst(&mut reading, source::core::BURST), 0);
+    let dropped = burst(&mut reading, source::core::BURST * 3 / 2);
+    // Many were read while the last ones came.
+    assert!(dropped > 0, "a burst of more than can wait");
+}
+
 const PROBE: &[u8] = b"probe";
 
 /// Publishes probes until one came on each subject; gives the last sequence.
