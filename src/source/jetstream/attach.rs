@@ -173,7 +173,7 @@ impl Source {
             Err(error) => {
                 if matches!(error, ApiError::Unanswered { .. }) {
                     // It may have been made all the same.
-                    self.left_behind.push(request.name);
+                    self.leave_behind(request.name);
                 }
                 return Err(Attempt::Retry(error));
             }

@@ -100,8 +100,8 @@ struct Source {
     cursor: Cursor,
     /// Number of the last consumer; grows with every one.
     epoch: i64,
-    /// Consumers that could not be deleted, since the connection was gone; deleted with the next
-    /// one made. They go by themselves too, but a flapping connection would leave many.
+    /// Consumers that are not needed any more; deleted with the next one made. They go by themselves
+    /// too, but a flapping connection would leave many.
     left_behind: Vec<String>,
     /// Messages of ours known to be stored behind the position; 0 before the first consumer.
     pending: u64,
@@ -200,23 +200,31 @@ impl Source {
         end
     }
 
-    /// Deletes a consumer that is not needed any more, best effort and without holding anything up.
+    /// A consumer is not needed any more. While the process runs it is deleted with the next one that
+    /// is made: only then is it sure that the server hears of it, since a dead connection may look
+    /// alive.
     async fn take_leave(&mut self, consumer: String, stopping: bool) {
-        if stopping {
-            if self.link.connected() {
-                let leave = self.api.delete_consumer(&self.settings.stream, &consumer);
-                // It goes by itself when this fails.
-                tokio::time::timeout(FAREWELL, leave).await.ok();
-            }
-            return;
+        self.leave_behind(consumer);
+        if stopping && self.link.connected() {
+            let leave = async {
+                for name in &self.left_behind {
+                    // It goes by itself when this fails.
+                    self.api
+                        .delete_consumer(&self.settings.stream, name)
+                        .await
+                        .ok();
+                }
+            };
+            tokio::time::timeout(FAREWELL, leave).await.ok();
         }
-        self.left_behind.push(consumer);
-        if self.link.connected() {
-            self.delete_left_behind();
-        } else if self.left_behind.len() > MAX_LEFT_BEHIND {
+    }
+
+    fn leave_behind(&mut self, consumer: String) {
+        if self.left_behind.len() == MAX_LEFT_BEHIND {
             // The oldest is nearest to going by itself.
             self.left_behind.remove(0);
         }
+        self.left_behind.push(consumer);
     }
 
     fn delete_left_behind(&mut self) {
