@@ -14,7 +14,7 @@
 //! A reconnect is a [`SourceEvent::Reset`] followed by [`SourceEvent::Attached`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_nats::{Client, Message, Subscriber};
 use futures_util::StreamExt;
@@ -52,12 +52,15 @@ pub async fn run(
     let created_ms = surroundings.clock.now().as_millis();
     let link = surroundings.link.watch();
     let (arrivals, buffer) = mpsc::channel(BURST);
-    let waiting = Arc::new(Waiting::default());
+    let waiting_bytes = Arc::new(AtomicUsize::new(0));
     let inlet = Inlet {
         subscriptions,
         arrivals,
-        waiting: Arc::clone(&waiting),
-        clock: Arc::clone(&surroundings.clock),
+        waiting_bytes: Arc::clone(&waiting_bytes),
+        dropped: 0,
+        link: surroundings.link,
+        counters: Arc::clone(&surroundings.counters),
+        clock: surroundings.clock,
     };
     let mut inlets = JoinSet::new();
     inlets.spawn(inlet.run());
@@ -67,8 +70,7 @@ pub async fn run(
             created_ns: created_ms.saturating_mul(1_000_000),
         },
         buffer,
-        waiting,
-        link: surroundings.link,
+        waiting_bytes,
         state: link,
         counters: surroundings.counters,
         stop: surroundings.stop,
@@ -100,18 +102,16 @@ struct Arrival {
     received_at: Timestamp,
 }
 
-/// What lies in the buffer, and what did not fit.
-#[derive(Debug, Default)]
-struct Waiting {
-    bytes: AtomicUsize,
-    dropped: AtomicU64,
-}
-
 /// Moves messages from the client's buffers into ours and never waits for the reader.
 struct Inlet {
     subscriptions: SelectAll<Subscriber>,
     arrivals: mpsc::Sender<Arrival>,
-    waiting: Arc<Waiting>,
+    /// Of the payloads in the buffer.
+    waiting_bytes: Arc<AtomicUsize>,
+    /// Messages that did not fit.
+    dropped: u64,
+    link: Arc<Link>,
+    counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
 }
 
@@ -127,17 +127,32 @@ impl Inlet {
                     received_at,
                 });
             }
+            self.count_drops();
         }
     }
 
-    fn put(&self, arrival: Arrival) {
+    fn put(&mut self, arrival: Arrival) {
         let size = arrival.message.payload.len();
-        let before = self.waiting.bytes.fetch_add(size, Ordering::Relaxed);
+        let before = self.waiting_bytes.fetch_add(size, Ordering::Relaxed);
         // One large message always fits into an empty buffer.
         let fits = before == 0 || before.saturating_add(size) <= BURST_BYTES;
         if !fits || self.arrivals.try_send(arrival).is_err() {
-            self.waiting.bytes.fetch_sub(size, Ordering::Relaxed);
-            self.waiting.dropped.fetch_add(1, Ordering::Relaxed);
+            self.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
+            self.dropped += 1;
+        }
+    }
+
+    fn count_drops(&self) {
+        let dropped = self.dropped + self.link.slow_consumer_notices();
+        if dropped > self.counters.dropped_messages() {
+            if self.counters.dropped_messages() == 0 {
+                warn!(
+                    burst = BURST,
+                    burst_bytes = BURST_BYTES,
+                    "messages come faster than they are read; some are dropped"
+                );
+            }
+            self.counters.set_dropped(dropped);
         }
     }
 }
@@ -145,8 +160,7 @@ impl Inlet {
 struct Reader {
     identity: StreamIdentity,
     buffer: mpsc::Receiver<Arrival>,
-    waiting: Arc<Waiting>,
-    link: Arc<Link>,
+    waiting_bytes: Arc<AtomicUsize>,
     state: watch::Receiver<LinkState>,
     counters: Arc<Counters>,
     stop: watch::Receiver<bool>,
@@ -171,7 +185,6 @@ impl Reader {
                         return None;
                     }
                     room.send(self.batch(&mut chunk));
-                    self.count_drops();
                 }
                 _ = self.state.changed() => {
                     drop(room);
@@ -222,7 +235,7 @@ impl Reader {
 
     fn batch(&mut self, chunk: &mut Vec<Arrival>) -> SourceEvent {
         let bytes = chunk.iter().map(|arrival| arrival.message.payload.len());
-        self.waiting.bytes.fetch_sub(bytes.sum(), Ordering::Relaxed);
+        self.waiting_bytes.fetch_sub(bytes.sum(), Ordering::Relaxed);
         let newest = chunk.last().map(|arrival| arrival.received_at);
         let envelopes: Vec<Envelope> = chunk
             .drain(..)
@@ -246,21 +259,6 @@ impl Reader {
             sequence: self.sequence,
             through: self.sequence,
             ..Position::default()
-        }
-    }
-
-    fn count_drops(&self) {
-        let ours = self.waiting.dropped.load(Ordering::Relaxed);
-        let dropped = ours + self.link.slow_consumer_notices();
-        if dropped > self.counters.dropped_messages() {
-            if self.counters.dropped_messages() == 0 {
-                warn!(
-                    burst = BURST,
-                    burst_bytes = BURST_BYTES,
-                    "messages come faster than they are read; some are dropped"
-                );
-            }
-            self.counters.set_dropped(dropped);
         }
     }
 
