@@ -9,6 +9,8 @@ use crate::source::ResetReason;
 pub(super) struct Audit {
     /// The answer about the stream, until that about the consumer is here.
     stream: Option<StreamInfo>,
+    /// How many messages had arrived when the consumer was asked for.
+    asked_at: u64,
     /// The last audit found this many messages delivered, more than had arrived.
     delivered_ahead: Option<u64>,
     /// The last audit found messages pending and all delivered ones, so many, arrived.
@@ -40,23 +42,31 @@ pub(super) enum Finding {
 }
 
 impl Audit {
-    /// Judges the stream's answer against the last position.
-    pub(super) fn judge_stream(&mut self, info: StreamInfo, position: u64) -> Finding {
+    /// Judges the stream's answer against the last position. The consumer is asked for next;
+    /// `arrived` counts the messages of it that we have.
+    pub(super) fn judge_stream(
+        &mut self,
+        info: StreamInfo,
+        position: u64,
+        arrived: u64,
+    ) -> Finding {
         if info.state.last_seq < position {
             return Finding::Reset(ResetReason::StreamChanged);
         }
+        self.asked_at = arrived;
         self.stream = Some(info);
         Finding::Flowing
     }
 
     /// Judges the consumer's answer. `arrived` counts the messages of this consumer that we have;
-    /// all that were sent before the answer are among them, since they came the same way.
+    /// those that were sent before the answer are among them, since they came the same way, and
+    /// some that were sent after it was made up may be as well.
     pub(super) fn judge_consumer(&mut self, info: &ConsumerInfo, arrived: u64) -> Finding {
         let stream = self.stream.take();
         let last_sequence = stream.as_ref().map(|stream| stream.state.last_seq);
         let delivered = info.delivered.consumer_seq;
         // What was delivered when the last audit answered has had the time to arrive.
-        if delivered < arrived || self.delivered_ahead.is_some_and(|then| arrived < then) {
+        if delivered < self.asked_at || self.delivered_ahead.is_some_and(|then| arrived < then) {
             return Finding::Reset(ResetReason::SequenceGap);
         }
         self.delivered_ahead = (delivered > arrived).then_some(delivered);
@@ -133,7 +143,7 @@ mod tests {
     #[test]
     fn up_to_date_only_with_nothing_pending_and_all_arrived() {
         let mut audit = Audit::default();
-        assert_eq!(audit.judge_stream(stream(9), 7), Finding::Flowing);
+        assert_eq!(audit.judge_stream(stream(9), 7, 5), Finding::Flowing);
         let finding = audit.judge_consumer(&consumer(5, 0), 5);
         assert_eq!(finding, Finding::UpToDate { through: 9 });
         // Without a fresh answer about the stream nothing is known of its end.
@@ -159,6 +169,17 @@ mod tests {
     }
 
     #[test]
+    fn what_overtook_the_answer_is_no_gap() {
+        let mut audit = Audit::default();
+        for asked_at in [5, 15, 25] {
+            audit.judge_stream(stream(99), 7, asked_at);
+            // Three came between the making of the answer and its arrival.
+            let finding = audit.judge_consumer(&consumer(asked_at + 4, 0), asked_at + 7);
+            assert_eq!(finding, Finding::Flowing);
+        }
+    }
+
+    #[test]
     fn a_starving_consumer_is_found_by_the_second_audit() {
         let mut audit = Audit::default();
         assert_eq!(audit.judge_consumer(&consumer(5, 3), 5), Finding::Flowing);
@@ -178,7 +199,7 @@ mod tests {
             let mut of_consumer = consumer(arrived, 0);
             of_consumer.cluster =
                 serde_json::from_value(serde_json::json!({ "leader": "n2" })).ok();
-            audit.judge_stream(of_stream, 1);
+            audit.judge_stream(of_stream, 1, arrived);
             audit.judge_consumer(&of_consumer, arrived)
         };
         assert_eq!(look(0, 5), Finding::UpToDate { through: 9 });
@@ -198,8 +219,9 @@ mod tests {
     fn a_rewound_stream_and_a_foreign_consumer_are_found_at_once() {
         let mut audit = Audit::default();
         let changed = Finding::Reset(ResetReason::StreamChanged);
-        assert_eq!(audit.judge_stream(stream(6), 7), changed);
+        assert_eq!(audit.judge_stream(stream(6), 7, 5), changed);
         let gap = Finding::Reset(ResetReason::SequenceGap);
+        assert_eq!(audit.judge_stream(stream(9), 7, 5), Finding::Flowing);
         assert_eq!(audit.judge_consumer(&consumer(2, 0), 5), gap);
     }
 }

@@ -190,7 +190,9 @@ impl Tally {
         }
         match parse_answer::<StreamInfo>(message.subject.to_string(), &message.payload) {
             Ok(info) => {
-                let finding = self.audit.judge_stream(info, self.last.stream_sequence);
+                let finding =
+                    self.audit
+                        .judge_stream(info, self.last.stream_sequence, self.arrived);
                 harvest.ask_for_consumer = true;
                 self.settle(finding, harvest);
             }

@@ -16,6 +16,7 @@ mod link;
 mod server;
 mod soak;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -190,8 +191,9 @@ impl Publisher {
     fn publish(&mut self, message: &Publish) -> bool {
         let events = count_events(std::slice::from_ref(message));
         let mut sent = process::now();
-        while !self.try_publish(message) {
-            if self.client.take().is_some() {
+        while let Err(failure) = self.try_publish(message) {
+            self.client = None;
+            if failure == Failure::Unsure {
                 self.unsure += events;
             }
             if self.stop.load(Ordering::Relaxed) {
@@ -210,20 +212,35 @@ impl Publisher {
         true
     }
 
-    fn try_publish(&mut self, message: &Publish) -> bool {
+    fn try_publish(&mut self, message: &Publish) -> Result<(), Failure> {
         if self.client.is_none() {
             let mut addresses = self.addresses.iter();
             self.client = addresses.find_map(|address| RawNats::connect(address).ok());
         }
-        let Some(client) = &mut self.client else {
-            return false;
-        };
-        let stored = client.publish_acknowledged([message]).is_ok();
-        if !stored && self.addresses.len() > 1 {
+        let client = self.client.as_mut().ok_or(Failure::NotStored)?;
+        let stored = client.publish_acknowledged([message]);
+        if stored.is_err() {
             self.addresses.rotate_left(1);
         }
-        stored
+        // What the server says for itself is certain.
+        let certain = |error: std::io::Error| error.kind() == ErrorKind::Other;
+        stored.map(drop).map_err(|error| {
+            if certain(error) {
+                Failure::NotStored
+            } else {
+                Failure::Unsure
+            }
+        })
     }
+}
+
+/// How an attempt to publish failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// The message is not stored.
+    NotStored,
+    /// It may be, and the answer was lost.
+    Unsure,
 }
 
 /// What a stream holds.
