@@ -221,6 +221,7 @@ fn view() -> View {
             keys: vec![KeyView {
                 values: Vec::new().into(),
                 live: true,
+                revision: 0,
                 cells: vec![Cell::default()],
                 lifetime: Arc::new(Lifetime::default()),
             }],

@@ -30,6 +30,8 @@ pub struct Evaluator {
     counted_ms: i64,
     /// Alerts that ceased to fire of late, oldest first.
     ended: VecDeque<Transition>,
+    /// Which windows history filled at the last evaluation, without and with the horizon.
+    filled: Vec<(bool, bool)>,
 }
 
 impl Evaluator {
@@ -49,6 +51,7 @@ impl Evaluator {
             last_at: None,
             counted_ms: 0,
             ended: VecDeque::new(),
+            filled: Vec::new(),
         })
     }
 
@@ -69,9 +72,15 @@ impl Evaluator {
             at,
             counted_ms: self.counted_ms,
         };
+        let windows = view.windows.iter();
+        let filled: Vec<(bool, bool)> = windows
+            .map(|window| (window.complete, window.complete_for_fcr))
+            .collect();
+        let anew = filled != self.filled;
+        self.filled = filled;
         let mut transitions = Vec::new();
         for track in &mut self.tracks {
-            track.evaluate(view, now, self.key_ttl, &mut transitions);
+            track.evaluate(view, now, self.key_ttl, anew, &mut transitions);
         }
         self.remember(&transitions, at);
         transitions

@@ -28,6 +28,9 @@ pub(super) struct Instance {
     pub(super) last_seen: Timestamp,
     /// What was told when it began to fire; `None` in the other phases.
     pub(super) fired: Option<Box<Transition>>,
+    /// The revision of the key at which nothing is left to happen: until the key changes, judging it
+    /// again would change nothing, whatever time passes.
+    pub(super) settled: Option<u64>,
 }
 
 /// Where the instance stands.
@@ -69,6 +72,26 @@ impl Instance {
             last_live: at,
             last_seen: at,
             fired: None,
+            settled: None,
+        }
+    }
+
+    /// Whether the same verdict again, now or later, would leave the state as it is.
+    pub(super) fn is_settled(&self, verdict: Verdict) -> bool {
+        match (verdict, self.state) {
+            (Verdict::Ended | Verdict::Insufficient, InstanceState::Inactive)
+            | (Verdict::Met(_), InstanceState::Firing { ended_ms: None, .. }) => true,
+            (Verdict::Met(_), InstanceState::Inactive | InstanceState::Firing { .. })
+            | (_, InstanceState::Pending { .. })
+            | (Verdict::Ended | Verdict::Insufficient, InstanceState::Firing { .. }) => false,
+        }
+    }
+
+    /// The evaluation found the key.
+    pub(super) fn see(&mut self, live: bool, at: Timestamp) {
+        self.last_seen = at;
+        if live {
+            self.last_live = at;
         }
     }
 

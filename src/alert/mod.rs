@@ -20,6 +20,7 @@ mod snapshot;
 mod track;
 mod windows;
 
+pub mod back_test;
 pub mod prometheus_rules;
 pub mod template;
 
@@ -32,3 +33,4 @@ pub use saved::{State, StateError};
 pub use settings::*;
 pub use snapshot::{InstanceSnapshot, RuleSnapshot, Series, Snapshot};
 pub use transition::{Phase, Reason, Transition};
+pub use windows::{names_read, windows_read};

@@ -232,6 +232,7 @@ impl SavedInstance {
             last_live: Timestamp::from_millis(self.last_live_ms),
             last_seen: Timestamp::from_millis(self.last_seen_ms),
             fired: self.fired,
+            settled: None,
         }
     }
 }

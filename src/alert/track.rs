@@ -13,7 +13,7 @@ use super::template::{self, Values};
 use super::{
     Condition, DEFAULT_SEVERITY, PAGE_SEVERITY, Phase, Reason, Rule, TICKET_SEVERITY, Transition,
 };
-use crate::engine::View;
+use crate::engine::{KeyView, View};
 use crate::time::{Timestamp, millis_of};
 
 /// The values of a key's dimensions.
@@ -68,12 +68,14 @@ impl Track {
         self.rule.name == alert && self.severity == severity && self.definition == definition
     }
 
-    /// Judges every key, those in the view first.
+    /// Judges every key, those in the view first. Keys that are settled are passed over, unless
+    /// `anew` says that windows were filled or fell short since.
     pub(super) fn evaluate(
         &mut self,
         view: &View,
         now: Now,
         key_ttl: Duration,
+        anew: bool,
         transitions: &mut Vec<Transition>,
     ) {
         let breakdown = view
@@ -81,7 +83,7 @@ impl Track {
             .iter()
             .position(|breakdown| *breakdown.dimensions == *self.rule.breakdown);
         if let Some(breakdown) = breakdown {
-            for key in 0..view.breakdowns[breakdown].keys.len() {
+            for key in self.unsettled(&view.breakdowns[breakdown].keys, now, anew) {
                 let place = Place {
                     view,
                     breakdown,
@@ -91,6 +93,26 @@ impl Track {
             }
         }
         self.evaluate_absent(now, key_ttl, transitions);
+    }
+
+    /// The places of the keys that are to be judged; the others are noted as seen.
+    fn unsettled(&mut self, keys: &[KeyView], now: Now, anew: bool) -> Vec<usize> {
+        let mut unsettled = Vec::new();
+        // Both are ordered by the values.
+        let mut known = self.instances.iter_mut().peekable();
+        for (place, key) in keys.iter().enumerate() {
+            while known
+                .next_if(|(values, _)| is_before(values, &key.values))
+                .is_some()
+            {}
+            match known.next_if(|(values, _)| is_same(values, &key.values)) {
+                Some((_, instance)) if !anew && instance.settled == Some(key.revision) => {
+                    instance.see(key.live, now.at);
+                }
+                Some(_) | None => unsettled.push(place),
+            }
+        }
+        unsettled
     }
 
     fn evaluate_key(&mut self, place: Place<'_>, now: Now, transitions: &mut Vec<Transition>) {
@@ -112,13 +134,13 @@ impl Track {
         let Some(instance) = instances.get_mut(&key.values) else {
             return;
         };
-        instance.last_seen = now.at;
-        if key.live {
-            instance.last_live = now.at;
-        }
+        instance.see(key.live, now.at);
         let firing = instance.phase() == Phase::Firing;
         let judgement = judge(rule, pairs, place, firing);
+        let verdict = judgement.verdict;
         let step = instance.step(judgement, rule, now);
+        let is_told = key.revision > 0;
+        instance.settled = (is_told && instance.is_settled(verdict)).then_some(key.revision);
         if let Some(step) = step {
             self.tell(&key.values, step, now.at, transitions);
         }
@@ -132,6 +154,7 @@ impl Track {
             if instance.last_seen == now.at {
                 continue;
             }
+            instance.settled = None;
             let step = if now.at.millis_since(instance.last_live) >= key_ttl_ms {
                 instance.end(Reason::KeyExpired)
             } else {
@@ -206,6 +229,14 @@ impl Track {
         instance.fired = (step.to == Phase::Firing).then(|| Box::new(transition.clone()));
         transitions.push(transition);
     }
+}
+
+fn is_same(left: &KeyValues, right: &KeyValues) -> bool {
+    Arc::ptr_eq(left, right) || left == right
+}
+
+fn is_before(left: &KeyValues, right: &KeyValues) -> bool {
+    !Arc::ptr_eq(left, right) && left < right
 }
 
 fn severity_of(rule: &Rule, urgency: Urgency) -> &str {

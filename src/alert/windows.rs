@@ -2,8 +2,33 @@
 
 use std::time::Duration;
 
-use super::Rule;
+use super::{Condition, Rule, burn};
 use crate::window::WindowSpec;
+
+/// Which of the windows, in their order, some rule reads.
+pub fn windows_read(rules: &[Rule], windows: &[WindowSpec]) -> Vec<bool> {
+    let names: Vec<String> = rules
+        .iter()
+        .flat_map(|rule| names_read(rule, windows))
+        .collect();
+    windows
+        .iter()
+        .map(|window| names.contains(&window.name))
+        .collect()
+}
+
+/// The names of the windows that the rule reads, whether they are kept or not.
+pub fn names_read(rule: &Rule, windows: &[WindowSpec]) -> Vec<String> {
+    let of_length = |length: &Duration| window_name(rule, windows, *length);
+    match &rule.condition {
+        Condition::Below(_) | Condition::Above(_) => vec![rule.window.clone()],
+        Condition::Drops(change) | Condition::Rises(change) => {
+            vec![rule.window.clone(), change.baseline.clone()]
+        }
+        Condition::Burn(objective) => burn::windows(objective).iter().map(of_length).collect(),
+        Condition::NoData(silence) => vec![of_length(silence)],
+    }
+}
 
 /// The `breakdown` label of a set of dimensions.
 pub(super) fn breakdown_label(breakdown: &[String]) -> String {

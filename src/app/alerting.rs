@@ -9,14 +9,19 @@ use tracing::{error, info, warn};
 use crate::alert::{Evaluator, Settings, State, Transition};
 use crate::checkpoint;
 use crate::engine::View;
-use crate::export::{AlertSeries, Extra};
+use crate::export::AlertSeries;
 use crate::http::{Alerts, Shared};
+use crate::sink;
 use crate::time::{Timestamp, millis_of};
 
 /// Who is told of transitions.
 pub(super) trait Notify: Send {
     /// Hands transitions over; never waits.
     fn notify(&self, transitions: &[Transition]);
+
+    /// Takes over changed receivers. New ones are told `announced`, what all receivers should know
+    /// after a restart; those that stay are not told it again.
+    fn adopt(&self, receivers: sink::Plan, announced: &[Transition]);
 }
 
 /// The evaluator with its surroundings.
@@ -118,14 +123,21 @@ impl Alerting {
         self.publish();
     }
 
-    /// Takes over changed rules.
-    pub(super) fn reload(&mut self, settings: &Settings, now: Timestamp) -> anyhow::Result<()> {
+    /// Takes over changed rules and receivers; all of it or, on an error, nothing.
+    pub(super) fn reload(
+        &mut self,
+        settings: &Settings,
+        receivers: &sink::Settings,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let receivers = sink::Plan::of(receivers)?;
         let transitions = self.evaluator.reload(settings, now)?;
         self.interval_ms = millis_of(settings.interval).max(1);
         self.max_behind_ms = millis_of(settings.max_behind);
         self.next = None;
         self.save();
         self.notify.notify(&transitions);
+        self.notify.adopt(receivers, &self.evaluator.announce());
         self.publish();
         Ok(())
     }
@@ -163,22 +175,4 @@ impl Alerting {
             Err(error) => error!(%error, "alert states cannot be shown"),
         }
     }
-}
-
-/// What the metrics page must show because alerts read it.
-pub(super) fn extras(settings: &Settings) -> Vec<Extra> {
-    settings
-        .rules
-        .iter()
-        .map(|rule| Extra {
-            kpi: rule.kpi,
-            window: rule.window.clone(),
-            breakdown: if rule.breakdown.is_empty() {
-                "overall".to_owned()
-            } else {
-                rule.breakdown.join(",")
-            },
-            intervals: rule.confident,
-        })
-        .collect()
 }

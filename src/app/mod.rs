@@ -8,16 +8,23 @@
 //! | `recovery` | from checkpoint files to an engine and a position |
 //! | `saver` | the thread that writes checkpoints |
 //! | `alerting` | evaluation at its instants, saved before anything is sent |
+//! | [`BackTest`] | evaluation at the instants that recorded events pass |
+//! | `reload` | what a running service takes over of a new configuration |
 
 mod alerting;
+mod back_test;
 mod pipeline;
 mod recovery;
+mod reload;
+#[cfg(test)]
+mod same_alerts;
 mod saver;
 mod service;
 #[cfg(test)]
 mod tests;
 mod worker;
 
+pub use back_test::{BackTest, leave_out_what_no_rule_reads};
 pub use pipeline::{Pipeline, RejectedEvent};
 pub use recovery::{RecoveryError, fingerprint};
 pub use service::{Feed, FeedTask, Service, run};

@@ -16,14 +16,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use super::alerting::{self, Alerting, Notify};
+use super::alerting::{Alerting, Notify};
 use super::pipeline::Pipeline;
 use super::recovery::{self, Recovered};
+use super::reload::Reloader;
 use super::saver::{Saver, SaverMetrics};
 use super::worker::{Order, Progress, Worker, needed_history_ms, resume_of};
 use crate::alert::Transition;
 use crate::checkpoint::{Directory, Store};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::dead_letter;
 use crate::engine::{Engine, WaitingPolicy};
 use crate::http::{self, Exported, Shared};
@@ -121,7 +122,7 @@ async fn serve(service: Service) -> Result<()> {
     );
     shared.set_exported(Exported {
         settings: config.export.clone(),
-        extras: alerting::extras(&config.alert),
+        extras: config.export_extras(),
     });
     let store = directory.store(config.checkpoint.keep);
     // Shown at once they would start from 0, or from the checkpoint's figures.
@@ -150,7 +151,7 @@ async fn serve(service: Service) -> Result<()> {
         clock: Arc::clone(&clock),
         shared: Arc::clone(&shared),
         metrics: metrics.clone(),
-        notify: Box::new(receivers.notifier()),
+        notify: Box::new(receivers.notifier(uses_nats)),
         publisher: uses_nats.then_some(publisher),
         counters: Arc::clone(&counters),
         accept_state_reset,
@@ -172,7 +173,7 @@ async fn serve(service: Service) -> Result<()> {
         Feed::Task(task) => {
             drop(resume);
             tasks.feed = Some(tokio::spawn(task(events_sender, stop.clone())));
-            receivers.drain_nats()
+            receivers.stop_only()
         }
         Feed::Nats => {
             let surroundings = NatsParts {
@@ -192,7 +193,8 @@ async fn serve(service: Service) -> Result<()> {
             receivers.stop_only()
         }
     };
-    let outcome = wait(&mut tasks, &thread, config_path, orders, &metrics).await;
+    let reloader = Reloader::new(config, config_path, orders, &metrics);
+    let outcome = wait(&mut tasks, &thread, reloader).await;
     shared.set_stopping();
     info!("stopping");
     if stop_sender.send(true).is_err() {
@@ -219,7 +221,7 @@ async fn serve(service: Service) -> Result<()> {
 }
 
 /// Every `cxpulse_*` family, registered.
-fn self_metrics(registry: &Registry, clock: &Arc<dyn Clock>) -> Result<SelfMetrics> {
+pub(super) fn self_metrics(registry: &Registry, clock: &Arc<dyn Clock>) -> Result<SelfMetrics> {
     let reasons = ResetReason::ALL.map(ResetReason::name);
     let known = KnownLabels {
         reset_reasons: &reasons,
@@ -260,9 +262,7 @@ async fn start_server(
 async fn wait(
     tasks: &mut Tasks,
     thread: &std::thread::JoinHandle<Result<()>>,
-    config_path: Option<PathBuf>,
-    orders: mpsc::Sender<Order>,
-    metrics: &SelfMetrics,
+    mut reloader: Reloader,
 ) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -277,7 +277,7 @@ async fn wait(
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload(config_path.as_deref(), &orders, metrics).await,
+            _ = hangup.recv() => reloader.reload().await,
             ended = feed => {
                 tasks.feed = None;
                 return ended.context("the source ended in a panic")?;
@@ -291,26 +291,6 @@ async fn wait(
     }
 }
 
-/// A bad new configuration never replaces a good one.
-async fn reload(
-    path: Option<&std::path::Path>,
-    orders: &mpsc::Sender<Order>,
-    metrics: &SelfMetrics,
-) {
-    match config::load(path, config::process_environment()) {
-        Ok(loaded) => {
-            let order = Order::Reload(Box::new(loaded.config));
-            if orders.send(order).await.is_err() {
-                warn!("the engine is gone, nothing was reloaded");
-            }
-        }
-        Err(problems) => {
-            metrics.config_last_reload_successful.set(0);
-            error!(%problems, "the new configuration is wrong; the running one stays");
-        }
-    }
-}
-
 struct Tasks {
     feed: Option<JoinHandle<Result<()>>>,
     others: Vec<JoinHandle<()>>,
@@ -319,7 +299,7 @@ struct Tasks {
 /// Where alert notifications go.
 struct Receivers {
     sinks: Arc<Sinks>,
-    nats_sender: Option<sink::nats::Sender>,
+    nats_sender: sink::nats::Sender,
     nats_worker: std::sync::Mutex<Option<sink::nats::Worker>>,
     nats_counters: Arc<sink::nats::Counters>,
 }
@@ -329,35 +309,26 @@ impl Receivers {
         let timing = Timing::default();
         let sinks = Sinks::start(&config.sink, &timing, clock, &metrics.alert_notifications)?;
         let nats_counters = Arc::new(sink::nats::Counters::default());
-        let channel = config
-            .sink
-            .nats_subject
-            .as_deref()
-            .map(|prefix| sink::nats::channel(prefix, &nats_counters));
-        let (nats_sender, nats_worker) = channel.unzip();
+        let prefix = config.sink.nats_subject.as_deref();
+        let (nats_sender, nats_worker) = sink::nats::channel(prefix, &nats_counters);
         Ok(Self {
             sinks: Arc::new(sinks),
             nats_sender,
-            nats_worker: std::sync::Mutex::new(nats_worker),
+            nats_worker: std::sync::Mutex::new(Some(nats_worker)),
             nats_counters,
         })
     }
 
-    fn notifier(&self) -> Notifier {
+    /// `has_nats` is false where there is no server to send anything to (demo).
+    fn notifier(&self, has_nats: bool) -> Notifier {
         Notifier {
             sinks: Arc::clone(&self.sinks),
-            nats: self.nats_sender.clone(),
+            nats: has_nats.then(|| self.nats_sender.clone()),
         }
     }
 
     fn nats_worker(&self) -> Option<sink::nats::Worker> {
         self.nats_worker.lock().ok()?.take()
-    }
-
-    /// Without NATS: its worker goes, so that what would be sent there is dropped.
-    fn drain_nats(self) -> Ended {
-        drop(self.nats_worker());
-        self.stop_only()
     }
 
     fn stop_only(self) -> Ended {
@@ -373,10 +344,7 @@ struct Ended {
 impl Ended {
     /// Lets the sinks deliver what waits; true when all of them were done.
     async fn stop(self, grace: Duration) -> bool {
-        match Arc::try_unwrap(self.sinks) {
-            Ok(sinks) => sinks.stop(grace).await,
-            Err(_) => false,
-        }
+        self.sinks.stop(grace).await
     }
 }
 
@@ -386,8 +354,24 @@ struct Notifier {
 }
 
 impl Notify for Notifier {
+    fn adopt(&self, receivers: sink::Plan, announced: &[Transition]) {
+        if let Some(nats) = &self.nats {
+            let is_new = nats.set_prefix(receivers.nats_subject());
+            if is_new {
+                self.notify_nats(announced);
+            }
+        }
+        self.sinks.adopt(receivers, announced);
+    }
+
     fn notify(&self, transitions: &[Transition]) {
         self.sinks.notify(transitions);
+        self.notify_nats(transitions);
+    }
+}
+
+impl Notifier {
+    fn notify_nats(&self, transitions: &[Transition]) {
         let Some(nats) = &self.nats else { return };
         for transition in transitions {
             let key: Vec<&str> = transition

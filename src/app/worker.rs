@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use super::alerting::{self, Alerting};
+use super::alerting::Alerting;
 use super::pipeline::{Pipeline, RejectedEvent};
 use super::recovery::{Rebuild, RecoveryError};
 use super::saver::Saver;
@@ -80,7 +80,7 @@ enum Lack {
 /// What the service tells the worker besides events.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// Take over changed alerts and export.
+    /// Take over changed alerts, sinks and export.
     Reload(Box<Config>),
 }
 
@@ -125,7 +125,7 @@ impl Worker {
         u64::try_from(refresh.millis_since(now)).unwrap_or(0).max(1)
     }
 
-    fn take(&mut self, event: SourceEvent) -> Result<(), RecoveryError> {
+    pub(super) fn take(&mut self, event: SourceEvent) -> Result<(), RecoveryError> {
         match event {
             SourceEvent::Batch(batch) => {
                 self.advance(self.clock.now());
@@ -338,7 +338,7 @@ impl Worker {
     }
 
     /// What is due at this moment.
-    fn on_time(&mut self) {
+    pub(super) fn on_time(&mut self) {
         let now = self.clock.now();
         self.shared.tick(now);
         self.advance(now);
@@ -396,10 +396,11 @@ impl Worker {
 
     fn obey(&mut self, order: Order) {
         let Order::Reload(config) = order;
-        match self.alerting.reload(&config.alert, self.clock.now()) {
+        let now = self.clock.now();
+        match self.alerting.reload(&config.alert, &config.sink, now) {
             Ok(()) => {
                 self.shared.set_exported(Exported {
-                    extras: alerting::extras(&config.alert),
+                    extras: config.export_extras(),
                     settings: config.export,
                 });
                 self.metrics.config_last_reload_successful.set(1);

@@ -7,9 +7,11 @@
 //! | 2 | usage |
 //! | 3 | a configuration is wrong |
 
+mod back_test;
 pub mod config_show;
 mod dashboard;
 mod demo;
+mod incidents;
 mod replay;
 mod rules;
 mod run;

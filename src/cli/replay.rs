@@ -9,15 +9,16 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{ConfigFile, USAGE};
-use crate::alert::{Evaluator, Transition};
-use crate::app::Pipeline;
+use super::back_test::Told;
+use super::{ConfigFile, USAGE, incidents};
+use crate::alert::back_test::Incident;
+use crate::app::{Pipeline, leave_out_what_no_rule_reads};
 use crate::config::{Config, format_duration, parse_duration};
 use crate::engine::{Engine, View, WaitingPolicy};
-use crate::event::{Event, HashKey};
+use crate::event::HashKey;
 use crate::export::{self, Filter};
 use crate::source::Capture;
-use crate::time::{Clock, SystemClock, Timestamp, millis_of};
+use crate::time::{Clock, SystemClock, Timestamp};
 use crate::window::WindowSpec;
 
 /// Messages between two looks at the progress.
@@ -45,9 +46,18 @@ pub(super) struct Arguments {
     /// How the result looks.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Print each alert transition in event time instead of the KPIs.
-    #[arg(long)]
+    /// Print each alert transition in event time, one JSON line each, instead of the KPIs; at the end
+    /// a summary of each rule goes to standard error.
+    #[arg(long, conflicts_with_all = ["window", "breakdown"])]
     alerts: bool,
+    /// Known incidents, one a line: `start,end,queue=support` (RFC 3339 or milliseconds; the key may
+    /// be left out), or JSON with `start`, `end`, `key`. Adds precision, recall and detection delay
+    /// to the summary.
+    #[arg(long, requires = "alerts", value_name = "FILE")]
+    incidents: Option<PathBuf>,
+    /// Write the summary to this file as JSON too.
+    #[arg(long, requires = "alerts", value_name = "FILE")]
+    summary: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,7 +67,7 @@ enum Format {
     Csv,
 }
 
-fn parse_instant(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_instant(text: &str) -> Result<Timestamp, String> {
     if let Ok(millis) = text.parse::<i64>() {
         return Ok(Timestamp::from_millis(millis));
     }
@@ -118,14 +128,7 @@ fn adapted(mut config: Config, arguments: &Arguments) -> Result<Config, String> 
         }
     }
     if arguments.alerts {
-        windows.extend(
-            config
-                .engine
-                .windows
-                .iter()
-                .filter(|window| window.for_alert_only)
-                .cloned(),
-        );
+        leave_out_what_no_rule_reads(&mut config);
     } else {
         config
             .engine
@@ -231,39 +234,45 @@ struct Replay {
     pipeline: Pipeline,
     at: Option<Timestamp>,
     format: Format,
-    alerts: Option<BackTest>,
+    alerts: Option<Told>,
+    incidents: Option<Vec<Incident>>,
+    summary: Option<PathBuf>,
 }
 
 impl Replay {
     fn new(config: Config, arguments: &Arguments) -> Result<Self> {
+        let incidents = arguments.incidents.as_deref();
+        let incidents = incidents.map(incidents::read).transpose()?;
         let mut engine = Engine::new(Arc::new(config.engine.clone()), WaitingPolicy::CountOnly);
         engine.advance(arguments.at.unwrap_or(Timestamp::MAX));
-        let pipeline = Pipeline::new(Arc::new(config.decode.clone()), HashKey::random(), engine);
         let alerts = arguments
             .alerts
-            .then(|| BackTest::new(&config, arguments.at))
+            .then(|| Told::new(&config, &engine, arguments.at))
             .transpose()?;
+        let pipeline = Pipeline::new(Arc::new(config.decode.clone()), HashKey::random(), engine);
         Ok(Self {
             config,
             pipeline,
             at: arguments.at,
             format: arguments.format,
             alerts,
+            incidents,
+            summary: arguments.summary.clone(),
         })
     }
 
     fn process(&mut self, envelope: &crate::source::Envelope, out: &mut impl Write) -> Result<()> {
-        let Some(back_test) = &mut self.alerts else {
+        let Some(told) = &mut self.alerts else {
             self.pipeline.process(envelope, &mut |_| {});
             return Ok(());
         };
         let stored_at = envelope.stored_at;
         self.pipeline.process_with(
             envelope,
-            &mut |engine, event| back_test.before(engine, event, stored_at),
+            &mut |engine, event| told.back_test.before(engine, event, stored_at),
             &mut |_| {},
         );
-        back_test.write(out)
+        told.write(out)
     }
 
     fn finish(mut self, out: &mut impl Write) -> Result<u8> {
@@ -272,17 +281,21 @@ impl Replay {
             .at
             .or(engine.replay_instant())
             .filter(|_| engine.stream_time().is_some());
-        if let (Some(back_test), Some(instant)) = (&mut self.alerts, instant) {
-            back_test.evaluate_until(engine, instant.plus_millis(1));
-            back_test.write(out)?;
+        if let Some(mut told) = self.alerts.take() {
+            if let Some(instant) = instant {
+                told.back_test
+                    .evaluate_until(engine, instant.plus_millis(1));
+                told.write(out)?;
+            }
+            out.flush().context("cannot write the result")?;
+            told.finish(self.incidents.as_deref(), self.summary.as_deref())?;
+            return Ok(0);
         }
-        if self.alerts.is_none() {
-            let view = match instant {
-                Some(instant) => engine.view(instant),
-                None => engine.empty_view(),
-            };
-            self.write(&view, out)?;
-        }
+        let view = match instant {
+            Some(instant) => engine.view(instant),
+            None => engine.empty_view(),
+        };
+        self.write(&view, out)?;
         out.flush().context("cannot write the result")?;
         Ok(0)
     }
@@ -295,63 +308,5 @@ impl Replay {
             Format::Csv => export::csv::write(out, view, &filter),
         }
         .context("cannot write the result")
-    }
-}
-
-/// Evaluates the alert rules at the multiples of their interval that event time passes.
-struct BackTest {
-    evaluator: Evaluator,
-    interval_ms: i64,
-    max_clock_skew_ms: i64,
-    until: Timestamp,
-    /// The next instant; `None` before the first event.
-    next: Option<Timestamp>,
-    transitions: Vec<Transition>,
-}
-
-impl BackTest {
-    fn new(config: &Config, at: Option<Timestamp>) -> Result<Self> {
-        Ok(Self {
-            evaluator: Evaluator::new(&config.alert, config.engine.key_ttl)?,
-            interval_ms: millis_of(config.alert.interval).max(1),
-            max_clock_skew_ms: millis_of(config.engine.max_clock_skew),
-            until: at.unwrap_or(Timestamp::MAX),
-            next: None,
-            transitions: Vec::new(),
-        })
-    }
-
-    /// Evaluates what lies between the events so far and this one.
-    fn before(&mut self, engine: &mut Engine, event: &Event, stored_at: Timestamp) {
-        let event_time = event.record().event_time;
-        let is_future = event_time.millis_since(stored_at) > self.max_clock_skew_ms;
-        if is_future || event_time >= self.until {
-            return;
-        }
-        if self.next.is_none() {
-            self.next = Some(
-                event_time
-                    .floor_to(self.interval_ms)
-                    .plus_millis(self.interval_ms),
-            );
-        }
-        // The instant T itself is not before T: an event at T is not in the view at T.
-        self.evaluate_until(engine, event_time.plus_millis(1));
-    }
-
-    fn evaluate_until(&mut self, engine: &mut Engine, end: Timestamp) {
-        while let Some(next) = self.next.filter(|next| *next < end && *next <= self.until) {
-            let view = engine.view(next);
-            self.transitions
-                .extend(self.evaluator.evaluate(&view, next, false));
-            self.next = Some(next.plus_millis(self.interval_ms));
-        }
-    }
-
-    fn write(&mut self, out: &mut impl Write) -> Result<()> {
-        for transition in self.transitions.drain(..) {
-            writeln!(out, "{}", transition.to_json_line()).context("cannot write the result")?;
-        }
-        Ok(())
     }
 }

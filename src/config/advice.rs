@@ -12,6 +12,13 @@ use super::sections::{Draft, Known, Length};
 /// Below this number of samples chance decides more than the center does.
 const FEW_SAMPLES: u64 = 10;
 
+/// A busier center than most: what is rare there is rare everywhere.
+const BUSY_CONTACTS_PER_DAY: f64 = 1_000_000.0;
+/// Answers to a survey for each contact there.
+const BUSY_ANSWERS: f64 = 0.2;
+/// The normal quantile behind all our 95 % intervals.
+const Z: f64 = 1.959_963_984_540_054;
+
 /// Knows the KPIs well enough to judge rules about them.
 pub(super) struct Judge<'a> {
     pub(super) known: &'a Known,
@@ -25,6 +32,7 @@ pub(super) struct Watched<'a> {
     pub(super) kpi: &'a Given<Kpi>,
     pub(super) window: &'a Given<Length>,
     pub(super) draft: &'a Draft,
+    pub(super) breakdown: &'a [String],
     pub(super) min_samples: &'a Given<u64>,
     pub(super) confident: bool,
 }
@@ -34,6 +42,8 @@ impl Judge<'_> {
     pub(super) fn advise(&self, rule: &Watched<'_>, report: &mut Report) {
         self.advise_on_range(rule, report);
         self.advise_on_optimism(rule, report);
+        self.advise_on_traffic(rule, report);
+        advise_on_confidence(rule, report);
         let silence = matches!(rule.draft, Draft::NoData(_));
         if rule.min_samples.value < FEW_SAMPLES && !rule.confident && !silence {
             report.warning(
@@ -101,6 +111,47 @@ impl Judge<'_> {
         }
     }
 
+    /// A rule that asks for more samples than its window will hold neither fires nor clears.
+    fn advise_on_traffic(&self, rule: &Watched<'_>, report: &mut Report) {
+        let window = match rule.draft {
+            Draft::Threshold { .. } | Draft::Change { .. } => rule.window.value.duration,
+            Draft::Burn(_) | Draft::NoData(_) => return,
+        };
+        let keys: f64 = rule
+            .breakdown
+            .iter()
+            .filter_map(|dimension| self.known.count(dimension))
+            .product();
+        let share = match rule.kpi.value {
+            Kpi::FcrSurvey | Kpi::Csat | Kpi::CsatScore | Kpi::Ces | Kpi::Nps => BUSY_ANSWERS,
+            Kpi::Fcr
+            | Kpi::FcrMature
+            | Kpi::FcrCorrected
+            | Kpi::Resolution
+            | Kpi::Aht
+            | Kpi::HandleTime
+            | Kpi::Asa
+            | Kpi::ServiceLevel
+            | Kpi::Abandonment
+            | Kpi::Transfer
+            | Kpi::TimeToResolution => 1.0,
+        };
+        let expected = BUSY_CONTACTS_PER_DAY * share * window.as_secs_f64() / 86_400.0 / keys;
+        if expected < float(rule.min_samples.value) {
+            report.warning(
+                &rule.min_samples.at,
+                format!(
+                    "even at a million contacts a day, {} holds only about {expected:.1} samples of \
+                     `{}` at each key, fewer than min_samples = {}",
+                    format_duration(window),
+                    rule.kpi.value.name(),
+                    rule.min_samples.value
+                ),
+                "with fewer the alert neither fires nor clears: a longer window, or fewer samples",
+            );
+        }
+    }
+
     /// `fcr` is near 1 in short windows by construction.
     fn advise_on_optimism(&self, rule: &Watched<'_>, report: &mut Report) {
         let fcr = &self.kpis.fcr;
@@ -118,6 +169,37 @@ impl Judge<'_> {
             );
         }
     }
+}
+
+/// The fewest samples of which the whole interval can lie past a threshold on a share: all of them
+/// good or all of them bad, Wilson's interval reaches to z^2 / (n + z^2).
+fn samples_to_be_confident(below: bool, threshold: f64) -> f64 {
+    let distance = if below { threshold } else { 1.0 - threshold };
+    (Z * Z * (1.0 - distance) / distance).floor() + 1.0
+}
+
+fn advise_on_confidence(rule: &Watched<'_>, report: &mut Report) {
+    let Draft::Threshold { below, threshold } = rule.draft else {
+        return;
+    };
+    let is_possible = threshold.value > 0.0 && threshold.value < 1.0;
+    if !rule.confident || rule.kpi.value.unit() != Unit::Ratio || !is_possible {
+        return;
+    }
+    let needed = samples_to_be_confident(*below, threshold.value);
+    if needed > float(rule.min_samples.value) {
+        report.warning(
+            &rule.min_samples.at,
+            format!(
+                "this alert cannot fire with fewer than {needed} samples, whatever min_samples says"
+            ),
+            "so close to the end of the range, confident = true takes that many; a longer window has more",
+        );
+    }
+}
+
+fn float(count: u64) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
 /// Warns of variables that look like ours but have one underscore where two belong.

@@ -1,6 +1,5 @@
 //! The checked configuration: composed of the settings of the rooms.
 
-use crate::alert::Condition;
 use crate::{alert, checkpoint, dead_letter, decode, engine, export, http, nats, sink, source};
 
 /// Everything cxpulse can be told, checked. Made by `config::load`; the default is what runs
@@ -39,27 +38,13 @@ impl Config {
     }
 
     fn extras_of(&self, rule: &alert::Rule) -> Vec<export::Extra> {
-        let baseline = match &rule.condition {
-            Condition::Drops(change) | Condition::Rises(change) => Some(&change.baseline),
-            Condition::Below(_)
-            | Condition::Above(_)
-            | Condition::Burn(_)
-            | Condition::NoData(_) => None,
-        };
-        let derived = rule.derived_windows().into_iter().filter_map(|length| {
-            let mut windows = self.engine.windows.iter();
-            windows.find(|window| window.length == length)
-        });
-        let mut windows: Vec<&String> = Vec::new();
-        let named = std::iter::once(&rule.window).chain(baseline);
-        for name in named.chain(derived.map(|window| &window.name)) {
-            if !windows.contains(&name) {
-                windows.push(name);
-            }
-        }
+        let mut windows = alert::names_read(rule, &self.engine.windows);
+        windows.push(rule.window.clone());
+        windows.sort();
+        windows.dedup();
         let extras = windows.into_iter().map(|window| export::Extra {
             kpi: rule.kpi,
-            window: window.clone(),
+            window,
             breakdown: breakdown_label(&rule.breakdown),
             intervals: rule.confident,
         });

@@ -12,6 +12,7 @@ mod chains;
 mod delta;
 mod hashing;
 mod history;
+mod kept_view;
 mod ledger;
 mod panes;
 mod persist;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 pub use accounting::Outcome;
 pub use capture::{RestoreError, Section, SectionKind};
 pub use history::{HISTORY_KPIS, HISTORY_POINTS, History};
+pub use kept_view::KeptView;
 pub use settings::Settings;
 pub use view::{BreakdownView, KeyView, Lifetime, Stats, View, WindowView};
 

@@ -41,6 +41,16 @@ struct Window {
     /// The part of the followed cohort that has been followed for more than each step.
     at_risk: [Range; STEPS],
     cells: Vec<WindowCell>,
+    revisions: Revisions,
+}
+
+/// At which view each key of a window changed last.
+#[derive(Debug)]
+struct Revisions {
+    /// Number of the view to come, from 1.
+    next: u64,
+    /// By key; 0 for one that never changed.
+    of: Vec<u64>,
 }
 
 /// Which counts of a window a range of rows feeds.
@@ -305,6 +315,20 @@ impl Panes {
         self.windows.get(window)?.cells.get(key.at())
     }
 
+    /// A number from 1 that grows whenever a cell of the key has changed since a view showed it.
+    pub(super) fn revision(&self, key: KeyId) -> u64 {
+        let revisions = self.windows.iter().map(|window| &window.revisions.of);
+        let last = revisions.filter_map(|of| of.get(key.at())).max();
+        last.map_or(1, |last| last + 1)
+    }
+
+    /// A view has shown the cells as they are.
+    pub(super) fn shown(&mut self) {
+        for window in &mut self.windows {
+            window.revisions.next += 1;
+        }
+    }
+
     /// Whether a record of the key lies in a window or a mature cohort.
     pub(super) fn is_live(&self, key: KeyId) -> bool {
         self.windows.iter().any(|window| {
@@ -471,6 +495,10 @@ impl Window {
             followed: Range::EMPTY,
             at_risk: [Range::EMPTY; STEPS],
             cells: Vec::new(),
+            revisions: Revisions {
+                next: 1,
+                of: Vec::new(),
+            },
         }
     }
 
@@ -502,6 +530,7 @@ impl Window {
     fn make_room(&mut self, keys: usize) {
         if self.cells.len() < keys {
             self.cells.resize_with(keys, WindowCell::default);
+            self.revisions.of.resize(keys, 0);
         }
     }
 
@@ -545,6 +574,7 @@ impl Window {
 
     /// Forgets what a part of a day so far has counted.
     fn clear(&mut self, part: Part) {
+        self.revisions.of.fill(self.revisions.next);
         for cell in &mut self.cells {
             match part {
                 Part::Main => {
@@ -579,6 +609,9 @@ impl Window {
             let Some(cell) = self.cells.get_mut(key.at()) else {
                 continue;
             };
+            if let Some(revision) = self.revisions.of.get_mut(key.at()) {
+                *revision = self.revisions.next;
+            }
             match part {
                 Part::Main => cell.apply(items, sign, *quantiles),
                 Part::Mature => cell.apply_mature(items, sign),

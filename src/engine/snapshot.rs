@@ -23,6 +23,7 @@ impl Engine {
         let breakdowns = (0..self.settings.breakdowns.len())
             .map(|breakdown| self.breakdown_view(breakdown, at))
             .collect();
+        self.booking.panes.shown();
         View {
             at: Some(at),
             kpis,
@@ -86,7 +87,7 @@ impl Engine {
         self.history_floor.or(self.earliest_event)
     }
 
-    fn window_views(&self, at: Timestamp) -> Vec<WindowView> {
+    pub(super) fn window_views(&self, at: Timestamp) -> Vec<WindowView> {
         let history_from = self.history_from();
         let reaches = |moment: Timestamp| history_from.is_some_and(|from| from <= moment);
         self.settings
@@ -109,7 +110,7 @@ impl Engine {
 
     /// Notes since when keys have nothing left in any window, and drops those that outlived their
     /// time to live.
-    fn mark_empty_keys(&mut self, at: Timestamp) {
+    pub(super) fn mark_empty_keys(&mut self, at: Timestamp) {
         let booking = &mut self.booking;
         for number in 0..booking.routes.key_count() {
             let id = KeyId(u32::try_from(number).unwrap_or(u32::MAX));
@@ -127,16 +128,9 @@ impl Engine {
 
     fn breakdown_view(&self, breakdown: usize, at: Timestamp) -> BreakdownView {
         let dimensions = &self.settings.breakdowns[breakdown];
-        let handle_time = self
-            .settings
-            .kpis
-            .handle_time_breakdowns
-            .contains(dimensions);
-        let routes = &self.booking.routes;
-        let keys = routes
-            .keys_of(breakdown)
-            .filter_map(|id| Some((id, routes.key(id)?)))
-            .filter(|(_, key)| !routes.is_outlived(key, at))
+        let handle_time = self.has_handle_time(breakdown);
+        let keys = self
+            .shown_keys(breakdown, at)
             .map(|(id, key)| self.key_view(id, key, handle_time))
             .collect();
         let label = if dimensions.is_empty() {
@@ -154,25 +148,58 @@ impl Engine {
 
     fn key_view(&self, id: KeyId, key: &Key, handle_time: bool) -> KeyView {
         let cells = (0..self.geometries.len())
-            .map(|window| match self.booking.panes.cell(window, id) {
-                None => Cell::default(),
-                Some(cell) => Cell {
-                    totals: cell.totals.clone(),
-                    mature: cell.mature,
-                    survival: cell.survival.as_deref().cloned(),
-                    quantiles: if handle_time {
-                        cell.buckets.quantiles()
-                    } else {
-                        None
-                    },
-                },
-            })
+            .map(|window| self.cell(window, id, handle_time))
             .collect();
         KeyView {
             values: Arc::clone(&key.values),
-            live: key.values.is_empty() || self.booking.panes.is_live(id),
+            live: self.is_live(id, key),
+            revision: self.booking.panes.revision(id),
             cells,
             lifetime: Arc::clone(&key.lifetime),
+        }
+    }
+}
+
+/// What views of both kinds are made of.
+impl Engine {
+    /// Whether handle-time quantiles are kept at the breakdown.
+    pub(super) fn has_handle_time(&self, breakdown: usize) -> bool {
+        let kept = &self.settings.kpis.handle_time_breakdowns;
+        kept.contains(&self.settings.breakdowns[breakdown])
+    }
+
+    /// The keys of a breakdown that have not outlived their time, ordered by their values.
+    pub(super) fn shown_keys(
+        &self,
+        breakdown: usize,
+        at: Timestamp,
+    ) -> impl Iterator<Item = (KeyId, &Key)> {
+        let routes = &self.booking.routes;
+        routes
+            .keys_of(breakdown)
+            .filter_map(|id| Some((id, routes.key(id)?)))
+            .filter(move |(_, key)| !routes.is_outlived(key, at))
+    }
+
+    /// A record of the key lies in a window or a mature cohort; overall always counts as live.
+    pub(super) fn is_live(&self, id: KeyId, key: &Key) -> bool {
+        key.values.is_empty() || self.booking.panes.is_live(id)
+    }
+
+    /// The counts of a key in a window.
+    pub(super) fn cell(&self, window: usize, id: KeyId, handle_time: bool) -> Cell {
+        let Some(cell) = self.booking.panes.cell(window, id) else {
+            return Cell::default();
+        };
+        Cell {
+            totals: cell.totals.clone(),
+            mature: cell.mature,
+            survival: cell.survival.as_deref().cloned(),
+            quantiles: if handle_time {
+                cell.buckets.quantiles()
+            } else {
+                None
+            },
         }
     }
 }

@@ -65,6 +65,9 @@ pub struct KeyView {
     /// A record lies in one of the windows or in a mature cohort. Without one the key has no KPI
     /// rows and gauges, only counters and sample counts of 0.
     pub live: bool,
+    /// A number from 1 that differs from that of an earlier view of the same engine if a cell of
+    /// the key has changed since; 0 says nothing.
+    pub revision: u64,
     /// One cell per window, in the order of [`View::windows`].
     pub cells: Vec<Cell>,
     /// What the counters of this key count.

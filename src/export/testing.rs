@@ -64,6 +64,7 @@ pub(super) fn full_key(values: &[&str]) -> KeyView {
     KeyView {
         values: values.iter().map(|value| Arc::from(*value)).collect(),
         live: true,
+        revision: 0,
         cells: vec![Cell::default(), full_cell(), full_cell()],
         lifetime: Arc::new(Lifetime {
             totals: full_totals(),
@@ -79,6 +80,7 @@ fn empty_key(value: &str) -> KeyView {
     KeyView {
         values: [Arc::from(value)].into(),
         live: true,
+        revision: 0,
         cells: vec![Cell::default(); 3],
         lifetime: Arc::default(),
     }
@@ -87,6 +89,7 @@ fn empty_key(value: &str) -> KeyView {
 fn gone_key(value: &str) -> KeyView {
     KeyView {
         live: false,
+        revision: 0,
         cells: vec![Cell::default(); 3],
         ..full_key(&[value])
     }

@@ -18,12 +18,13 @@ mod webhook;
 #[cfg(test)]
 mod test_server;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use prometheus::IntCounterVec;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::warn;
 
 use crate::alert::Transition;
@@ -40,6 +41,12 @@ use post::Poster;
 /// Most notifications that wait for a receiver; beyond it the newest are dropped and counted.
 /// Prometheus keeps as many.
 pub const QUEUE_LENGTH: usize = 10_000;
+
+/// How long a receiver that a new configuration no longer names may take to deliver what waits.
+const LEAVING: Duration = Duration::from_secs(10);
+
+const ALERTMANAGER: &str = "alertmanager";
+const WEBHOOK: &str = "webhook";
 
 /// Why the sinks cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -88,18 +95,85 @@ impl Default for Timing {
 /// What the sending end of a receiver's queue takes.
 pub type Queue = mpsc::Sender<Arc<Notification>>;
 
-/// The receivers at work.
-#[derive(Debug, Default)]
+/// Which receivers there shall be, their URLs taken apart.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    receivers: Vec<(Identity, Endpoint)>,
+    nats_subject: Option<String>,
+}
+
+/// What tells receivers apart: the sink and its URL.
+type Identity = (&'static str, String);
+
+impl Plan {
+    /// The receivers of these settings.
+    ///
+    /// # Errors
+    ///
+    /// When a URL is invalid.
+    pub fn of(settings: &Settings) -> Result<Self, SinkError> {
+        let alertmanagers = settings.alertmanager_urls.iter();
+        let alertmanagers = alertmanagers.map(|url| (ALERTMANAGER, url.as_str(), "/api/v2/alerts"));
+        let webhook = settings.webhook_url.iter();
+        let webhook = webhook.map(|url| (WEBHOOK, url.expose(), ""));
+        let receivers = alertmanagers
+            .chain(webhook)
+            .map(|(sink, url, path)| match Endpoint::parse(url, path) {
+                Ok(endpoint) => Ok(((sink, url.to_owned()), endpoint)),
+                Err(cause) => Err(SinkError::Url { sink, cause }),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            receivers,
+            nats_subject: settings.nats_subject.clone(),
+        })
+    }
+
+    /// The subject prefix of alerts in NATS; `None` without them.
+    pub fn nats_subject(&self) -> Option<&str> {
+        self.nats_subject.as_deref()
+    }
+}
+
+/// The Alertmanager and webhook receivers at work.
+#[derive(Debug)]
 pub struct Sinks {
-    receivers: Vec<Receiver>,
+    timing: Timing,
+    clock: Arc<dyn Clock>,
+    notifications: IntCounterVec,
+    poster: Poster,
+    /// Where the tasks run, whoever starts them.
+    runtime: Handle,
+    receivers: Mutex<Receivers>,
+}
+
+#[derive(Debug, Default)]
+struct Receivers {
+    all: Vec<Receiver>,
     tasks: JoinSet<()>,
 }
 
 #[derive(Debug)]
 struct Receiver {
-    sink: &'static str,
+    identity: Identity,
     queue: Queue,
     outcomes: Outcomes,
+    task: AbortHandle,
+}
+
+impl Receiver {
+    /// Hands over what begins or ends a firing alert. Never waits: what a full queue cannot take is
+    /// dropped and counted.
+    fn notify(&self, notification: &Arc<Notification>) {
+        if self.queue.try_send(Arc::clone(notification)).is_err() {
+            self.outcomes.dropped.inc();
+            warn!(
+                sink = self.identity.0,
+                alert = notification.transition.alert,
+                "queue of the sink is full, notification is lost"
+            );
+        }
+    }
 }
 
 impl Sinks {
@@ -115,81 +189,110 @@ impl Sinks {
         clock: &Arc<dyn Clock>,
         notifications: &IntCounterVec,
     ) -> Result<Self, SinkError> {
-        let mut sinks = Self::default();
-        let poster = Poster::new(timing.request);
-        for url in &settings.alertmanager_urls {
-            let endpoint =
-                Endpoint::parse(url, "/api/v2/alerts").map_err(|cause| SinkError::Url {
-                    sink: "alertmanager",
-                    cause,
-                })?;
-            let outcomes = Outcomes::of(notifications, "alertmanager");
-            let worker = alertmanager::Worker::new(
-                endpoint,
-                poster.clone(),
-                timing.clone(),
-                Arc::clone(clock),
-                outcomes.clone(),
-            );
-            sinks.add("alertmanager", outcomes, |queue| worker.run(queue));
-        }
-        if let Some(url) = &settings.webhook_url {
-            let endpoint = Endpoint::parse(url.expose(), "").map_err(|cause| SinkError::Url {
-                sink: "webhook",
-                cause,
-            })?;
-            let outcomes = Outcomes::of(notifications, "webhook");
-            let worker = webhook::Worker::new(endpoint, poster, timing.clone(), outcomes.clone());
-            sinks.add("webhook", outcomes, |queue| worker.run(queue));
-        }
+        let sinks = Self {
+            timing: timing.clone(),
+            clock: Arc::clone(clock),
+            notifications: notifications.clone(),
+            poster: Poster::new(timing.request),
+            runtime: Handle::current(),
+            receivers: Mutex::default(),
+        };
+        sinks.adopt(Plan::of(settings)?, &[]);
         Ok(sinks)
     }
 
-    /// Adds a receiver with a task of its own, which ends when its queue is closed and empty.
-    pub fn add<Task>(
-        &mut self,
-        sink: &'static str,
+    /// Takes over changed receivers. Those that stay work on and are not told anything again. New
+    /// ones are told `announced` first: what fires, and what ended of late. Those that go have
+    /// [`LEAVING`] to deliver what waits.
+    pub fn adopt(&self, plan: Plan, announced: &[Transition]) {
+        let mut receivers = self.receivers();
+        let mut before = std::mem::take(&mut receivers.all);
+        for (identity, endpoint) in plan.receivers {
+            let known = before.iter().position(|one| one.identity == identity);
+            if let Some(known) = known {
+                receivers.all.push(before.swap_remove(known));
+                continue;
+            }
+            let receiver = self.start_one(identity, endpoint, &mut receivers.tasks);
+            for notification in announced.iter().filter_map(Notification::of) {
+                receiver.notify(&Arc::new(notification));
+            }
+            receivers.all.push(receiver);
+        }
+        for gone in before {
+            drop(gone.queue);
+            self.runtime.spawn(async move {
+                tokio::time::sleep(LEAVING).await;
+                gone.task.abort();
+            });
+        }
+    }
+
+    fn start_one(
+        &self,
+        identity: Identity,
+        endpoint: Endpoint,
+        tasks: &mut JoinSet<()>,
+    ) -> Receiver {
+        let outcomes = Outcomes::of(&self.notifications, identity.0);
+        let (poster, timing) = (self.poster.clone(), self.timing.clone());
+        let counters = outcomes.clone();
+        if identity.0 == ALERTMANAGER {
+            let clock = Arc::clone(&self.clock);
+            let worker = alertmanager::Worker::new(endpoint, poster, timing, clock, counters);
+            self.add(identity, outcomes, tasks, |queue| worker.run(queue))
+        } else {
+            let worker = webhook::Worker::new(endpoint, poster, timing, counters);
+            self.add(identity, outcomes, tasks, |queue| worker.run(queue))
+        }
+    }
+
+    /// A receiver with a task of its own, which ends when its queue is closed and empty.
+    fn add<Task>(
+        &self,
+        identity: Identity,
         outcomes: Outcomes,
+        tasks: &mut JoinSet<()>,
         task: impl FnOnce(mpsc::Receiver<Arc<Notification>>) -> Task,
-    ) where
+    ) -> Receiver
+    where
         Task: Future<Output = ()> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(QUEUE_LENGTH);
-        self.tasks.spawn(task(waiting));
-        self.receivers.push(Receiver {
-            sink,
+        Receiver {
+            identity,
             queue,
             outcomes,
-        });
+            task: tasks.spawn_on(task(waiting), &self.runtime),
+        }
     }
 
     /// Hands the transitions that begin or end a firing alert to every receiver. Never waits: what
     /// a full queue cannot take is dropped and counted.
     pub fn notify(&self, transitions: &[Transition]) {
-        for transition in transitions {
-            let Some(notification) = Notification::of(transition) else {
-                continue;
-            };
+        let receivers = self.receivers();
+        for notification in transitions.iter().filter_map(Notification::of) {
             let notification = Arc::new(notification);
-            for receiver in &self.receivers {
-                if receiver.queue.try_send(Arc::clone(&notification)).is_err() {
-                    receiver.outcomes.dropped.inc();
-                    warn!(
-                        sink = receiver.sink,
-                        alert = transition.alert,
-                        "queue of the sink is full, notification is lost"
-                    );
-                }
+            for receiver in &receivers.all {
+                receiver.notify(&notification);
             }
         }
     }
 
     /// Takes no more notifications, lets the receivers deliver what waits, and ends them after
     /// `grace` at the latest. Answers whether all of them were done.
-    pub async fn stop(mut self, grace: Duration) -> bool {
-        self.receivers.clear();
-        let done = async { while self.tasks.join_next().await.is_some() {} };
+    pub async fn stop(&self, grace: Duration) -> bool {
+        let Receivers { all, mut tasks } = std::mem::take(&mut *self.receivers());
+        drop(all);
+        let done = async { while tasks.join_next().await.is_some() {} };
         tokio::time::timeout(grace, done).await.is_ok()
+    }
+
+    fn receivers(&self) -> MutexGuard<'_, Receivers> {
+        // Nothing in here panics half-way; what another task left is whole.
+        self.receivers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

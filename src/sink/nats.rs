@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use async_nats::client::RequestErrorKind;
 use async_nats::{Client, HeaderMap, HeaderName, HeaderValue, Request};
 use bytes::Bytes;
@@ -63,28 +64,33 @@ impl Counters {
 /// Takes notifications. Dropping all clones lets the worker finish.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    queue: mpsc::Sender<Notification>,
+    queue: mpsc::Sender<(Prefix, Notification)>,
+    /// The subject prefix; `None` while notifications are not wanted. Shared by all clones.
+    prefix: Arc<ArcSwapOption<String>>,
     counters: Arc<Counters>,
 }
+
+/// The prefix that was set when the notification was made.
+type Prefix = Arc<String>;
 
 /// Sends notifications.
 #[derive(Debug)]
 pub struct Worker {
-    prefix: String,
-    queue: mpsc::Receiver<Notification>,
+    queue: mpsc::Receiver<(Prefix, Notification)>,
     counters: Arc<Counters>,
 }
 
-/// Sender and worker with a bounded queue between them; `prefix` is `sinks.nats.subject`.
-pub fn channel(prefix: &str, counters: &Arc<Counters>) -> (Sender, Worker) {
+/// Sender and worker with a bounded queue between them; `prefix` is `sinks.nats.subject`, and
+/// `None` while that is not enabled.
+pub fn channel(prefix: Option<&str>, counters: &Arc<Counters>) -> (Sender, Worker) {
     let (sender, queue) = mpsc::channel(QUEUE);
     let worker = Worker {
-        prefix: prefix.to_owned(),
         queue,
         counters: Arc::clone(counters),
     };
     let sender = Sender {
         queue: sender,
+        prefix: Arc::new(ArcSwapOption::from_pointee(prefix.map(str::to_owned))),
         counters: Arc::clone(counters),
     };
     (sender, worker)
@@ -93,10 +99,23 @@ pub fn channel(prefix: &str, counters: &Arc<Counters>) -> (Sender, Worker) {
 impl Sender {
     /// Takes a notification, or drops and counts it when the queue is full. Never waits.
     pub fn send(&self, notification: Notification) {
-        if self.queue.try_send(notification).is_err() {
+        let Some(prefix) = self.prefix.load_full() else {
+            return;
+        };
+        if self.queue.try_send((prefix, notification)).is_err() {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
             warn!("an alert notification for NATS is dropped: the queue is full");
         }
+    }
+}
+
+impl Sender {
+    /// Changes the prefix for what comes from here on; true when it is one that was not set before.
+    pub fn set_prefix(&self, prefix: Option<&str>) -> bool {
+        let before = self
+            .prefix
+            .swap(prefix.map(|prefix| Arc::new(prefix.to_owned())));
+        prefix.is_some() && before.as_deref().map(String::as_str) != prefix
     }
 }
 
@@ -128,11 +147,16 @@ impl Worker {
         }
     }
 
-    async fn work(&mut self, client: &Client, link: &Link, group: &mut Vec<Notification>) {
+    async fn work(
+        &mut self,
+        client: &Client,
+        link: &Link,
+        group: &mut Vec<(Prefix, Notification)>,
+    ) {
         let mut state = link.watch();
         while self.queue.recv_many(group, GROUP).await > 0 {
             let mut retry = Retry::default();
-            while !self.deliver(client, &mut state, group).await {
+            while !Self::deliver(client, &mut state, group).await {
                 tokio::time::sleep(retry.pause()).await;
             }
             let sent = u64::try_from(group.len()).unwrap_or(u64::MAX);
@@ -144,10 +168,9 @@ impl Worker {
     /// Sends a group in order and finds out whether the server took it: a connection keeps the
     /// order, so when the last one is answered, or the connection stood all the time, all arrived.
     async fn deliver(
-        &self,
         client: &Client,
         state: &mut watch::Receiver<LinkState>,
-        group: &[Notification],
+        group: &[(Prefix, Notification)],
     ) -> bool {
         let Ok(connects) = state
             .wait_for(|state| state.connected)
@@ -156,12 +179,12 @@ impl Worker {
         else {
             return false;
         };
-        let Some((last, before)) = group.split_last() else {
+        let Some(((last_prefix, last), before)) = group.split_last() else {
             return true;
         };
-        for notification in before {
+        for (prefix, notification) in before {
             let published = client.publish_with_headers(
-                self.subject(notification),
+                subject(prefix, notification),
                 message_id(notification),
                 payload(notification),
             );
@@ -173,7 +196,10 @@ impl Worker {
             .headers(message_id(last))
             .payload(payload(last))
             .timeout(Some(ANSWER_WITHIN));
-        match client.send_request(self.subject(last), request).await {
+        match client
+            .send_request(subject(last_prefix, last), request)
+            .await
+        {
             // A stream has it; or nobody listens, says the server.
             Ok(_) => true,
             Err(error) if error.kind() == RequestErrorKind::NoResponders => true,
@@ -185,10 +211,10 @@ impl Worker {
             Err(_) => false,
         }
     }
+}
 
-    fn subject(&self, notification: &Notification) -> String {
-        format!("{}.{}", self.prefix, token(&notification.alert))
-    }
+fn subject(prefix: &str, notification: &Notification) -> String {
+    format!("{prefix}.{}", token(&notification.alert))
 }
 
 /// One token of a subject.
@@ -245,13 +271,33 @@ mod tests {
     }
 
     #[test]
+    fn the_prefix_may_change_and_go() {
+        let counters = Arc::new(Counters::default());
+        let (sender, mut worker) = channel(None, &counters);
+        sender.send(notification("a"));
+        assert!(sender.set_prefix(Some("cx.alerts")));
+        sender.send(notification("b"));
+        assert!(!sender.set_prefix(Some("cx.alerts")));
+        assert!(sender.set_prefix(Some("other")));
+        sender.send(notification("c"));
+        assert!(!sender.set_prefix(None));
+        sender.send(notification("d"));
+        let mut sent = Vec::new();
+        while let Ok((prefix, notification)) = worker.queue.try_recv() {
+            sent.push(subject(&prefix, &notification));
+        }
+        assert_eq!(sent, ["cx.alerts.b", "other.c"]);
+        assert_eq!(counters.dropped(), 0);
+    }
+
+    #[test]
     fn a_full_queue_drops_the_newest() {
         let counters = Arc::new(Counters::default());
-        let (sender, mut worker) = channel("cx.alerts", &counters);
+        let (sender, mut worker) = channel(Some("cx.alerts"), &counters);
         for number in 0..QUEUE + 3 {
             sender.send(notification(&number.to_string()));
         }
         assert_eq!(counters.dropped(), 3);
-        assert_eq!(worker.queue.try_recv().unwrap().alert, "0");
+        assert_eq!(worker.queue.try_recv().unwrap().1.alert, "0");
     }
 }

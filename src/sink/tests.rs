@@ -50,6 +50,51 @@ async fn every_receiver_gets_every_alert_whatever_the_others_do() {
     assert_eq!((delivered("alertmanager"), delivered("webhook")), (2, 1));
 }
 
+fn nobody() -> Settings {
+    Settings {
+        alertmanager_urls: Vec::new(),
+        nats_subject: None,
+        webhook_url: None,
+    }
+}
+
+#[tokio::test]
+async fn a_reload_tells_newcomers_what_fires_and_leaves_the_others_alone() {
+    let mut stays = TestServer::start(&[]).await;
+    let mut goes = TestServer::start(&[]).await;
+    let mut comes = TestServer::start(&[]).await;
+    let mut webhook = TestServer::start(&[]).await;
+    let with = |alertmanagers: &[&TestServer]| Settings {
+        alertmanager_urls: alertmanagers.iter().map(|one| one.url.clone()).collect(),
+        nats_subject: None,
+        webhook_url: Some(Secret::new(webhook.url.clone())),
+    };
+    let (before, after) = (with(&[&goes, &stays]), with(&[&stays, &comes]));
+    let sinks = Sinks::start(&before, &timing(), &clock(), &family()).unwrap();
+    let queues = |body: &serde_json::Value| -> Vec<String> {
+        let alerts = body["alerts"].as_array().or(body.as_array()).unwrap();
+        let names = alerts
+            .iter()
+            .map(|one| one["labels"]["queue"].as_str().unwrap());
+        names.map(str::to_owned).collect()
+    };
+    let fires = transition("a", Status::Firing);
+    sinks.notify(std::slice::from_ref(&fires));
+    for server in [&mut goes, &mut stays, &mut webhook] {
+        assert_eq!(queues(&server.next().await.body), ["a"]);
+    }
+    sinks.adopt(Plan::of(&after).unwrap(), &[fires]);
+    assert_eq!(queues(&comes.next().await.body), ["a"]);
+    sinks.notify(&[transition("b", Status::Firing)]);
+    for server in [&mut comes, &mut stays, &mut webhook] {
+        assert_eq!(queues(&server.next().await.body), ["b"]);
+    }
+    assert!(sinks.stop(Duration::from_secs(20)).await);
+    for server in [&mut goes, &mut comes, &mut stays, &mut webhook] {
+        assert!(server.try_next().is_none(), "nothing is told twice");
+    }
+}
+
 #[tokio::test]
 async fn stopping_delivers_what_waits() {
     let webhook = TestServer::start(&[Act::Answer(500)]).await;
@@ -68,11 +113,16 @@ async fn stopping_delivers_what_waits() {
 #[tokio::test]
 async fn a_full_queue_drops_and_counts_and_does_not_wait() {
     let outcomes = outcomes();
-    let mut sinks = Sinks::default();
-    sinks.add("stuck", outcomes.clone(), |queue| async move {
+    let sinks = Sinks::start(&nobody(), &timing(), &clock(), &family()).unwrap();
+    let stuck = |queue| async move {
         std::future::pending::<()>().await;
         drop(queue);
-    });
+    };
+    let mut receivers = sinks.receivers();
+    let identity = (WEBHOOK, "http://stuck".to_owned());
+    let receiver = sinks.add(identity, outcomes.clone(), &mut receivers.tasks, stuck);
+    receivers.all.push(receiver);
+    drop(receivers);
     let many = vec![transition("a", Status::Firing); QUEUE_LENGTH + 3];
     sinks.notify(&many);
     assert_eq!(counts(&outcomes), [0, 0, 0, 3]);

@@ -17,6 +17,7 @@ const DOCUMENTS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
+    "docs/alerts.md",
     "docs/events.md",
     "docs/kpis.md",
     "docs/metrics.md",

@@ -44,6 +44,7 @@ fn breakdown(label: &str, dimensions: &[&str], keys: Vec<Vec<String>>) -> Breakd
             .map(|value| Arc::from(value.as_str()))
             .collect(),
         live: true,
+        revision: 0,
         cells: vec![cell(); 3],
         lifetime: Arc::new(Lifetime {
             totals: totals(),

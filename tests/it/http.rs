@@ -228,7 +228,7 @@ async fn metrics_follow_views_and_alerts() {
             state: 1,
             insufficient: false,
         }],
-        json: "{\"alerts\":[{\"name\":\"low\"}]}".into(),
+        json: "{\"rules\":[{\"alert\":\"low\"}]}".into(),
     });
     let alerted = server.get("/metrics").await;
     assert!(
@@ -237,7 +237,7 @@ async fn metrics_follow_views_and_alerts() {
             .contains("cx_alert_state{alert=\"low\",severity=\"page\"} 1\n")
     );
     let alerts = server.get("/api/v1/alerts").await;
-    assert_eq!(alerts.json()["alerts"][0]["name"], "low");
+    assert_eq!(alerts.json()["rules"][0]["alert"], "low");
 }
 
 /// Self metrics are those of the scrape even when no view comes any more.

@@ -190,6 +190,37 @@ fn an_instance_that_was_away_gets_what_matters() {
 }
 
 #[test]
+fn one_that_is_refused_does_not_hold_up_the_others_of_its_batch() {
+    let binary = require_tool!("alertmanager");
+    let (_folder, alertmanager) = start(&binary);
+    let runtime = runtime();
+    let _inside = runtime.enter();
+    let family = family();
+    let sinks = sinks(&[alertmanager.url()], &family);
+    // Alertmanager answers 400 to a batch in which one has no label at all.
+    let mut bare = transition("", Phase::Firing);
+    bare.alert.clear();
+    bare.severity.clear();
+    bare.labels.clear();
+    sinks.notify(&[
+        transition("a", Phase::Firing),
+        bare,
+        transition("b", Phase::Firing),
+    ]);
+    wait_for(&alertmanager, &["a", "b"]);
+    let outcomes = Outcomes::of(&family, "alertmanager");
+    process::wait_until("a refusal", SEEN_WITHIN, || outcomes.rejected.get() >= 1);
+    // They stay for longer than they would live by themselves, and end.
+    let before = outcomes.delivered.get();
+    process::wait_until("re-sendings", SEEN_WITHIN, || {
+        outcomes.delivered.get() >= before + 24
+    });
+    assert_eq!(queues(&alertmanager), ["a", "b"]);
+    sinks.notify(&[transition("a", Phase::Inactive)]);
+    wait_for(&alertmanager, &["b"]);
+}
+
+#[test]
 fn the_same_alert_of_two_replicas_is_one() {
     let binary = require_tool!("alertmanager");
     let (_folder, alertmanager) = start(&binary);

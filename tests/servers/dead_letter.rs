@@ -235,7 +235,7 @@ fn alert_notifications_arrive_in_order_and_across_an_outage() {
         .unwrap();
     let runtime = Runtime::new().unwrap();
     let counters = Arc::new(sink::nats::Counters::default());
-    let (sender, worker) = sink::nats::channel("cx.alerts", &counters);
+    let (sender, worker) = sink::nats::channel(Some("cx.alerts"), &counters);
     let (_stop, mut stopped) = watch::channel(false);
     let settings = url(&broker);
     let worker = runtime.spawn(async move {
@@ -278,7 +278,7 @@ fn plain_subscribers_and_nobody_hear_alerts_too() {
     nats.subscribe("cx.alerts.Heard").unwrap();
     let runtime = Runtime::new().unwrap();
     let counters = Arc::new(sink::nats::Counters::default());
-    let (sender, worker) = sink::nats::channel("cx.alerts", &counters);
+    let (sender, worker) = sink::nats::channel(Some("cx.alerts"), &counters);
     let (_stop, mut stopped) = watch::channel(false);
     let settings = url(&broker);
     runtime.spawn(async move {

@@ -2,6 +2,7 @@
 //! `scripts/fetch-tools` brings the servers; a test whose server is missing is skipped by name.
 
 mod alert_rules;
+mod alert_service;
 mod alert_sinks;
 mod connection;
 mod crash;

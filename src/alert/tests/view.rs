@@ -109,6 +109,7 @@ impl ViewBuilder {
         let key = KeyView {
             values: values.iter().map(|value| Arc::from(*value)).collect(),
             live: cells.iter().any(|cell| *cell != Cell::default()),
+            revision: 0,
             cells,
             lifetime: Arc::new(Lifetime::default()),
         };

@@ -113,6 +113,7 @@ fn read_rule(mut section: Section, report: &mut Report, around: &mut Around<'_>)
         kpi: &kpi,
         window: &window,
         draft: &draft,
+        breakdown: &breakdown.value,
         min_samples: &min_samples,
         confident,
     };

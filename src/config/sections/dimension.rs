@@ -123,6 +123,12 @@ pub(super) fn read_known(root: &mut Section, report: &mut Report) -> Known {
 }
 
 impl Known {
+    /// How many values the dimension lists; `None` when it lists none.
+    pub(in super::super) fn count(&self, name: &str) -> Option<f64> {
+        let count = self.values.get(name)?.len();
+        u32::try_from(count).ok().map(f64::from)
+    }
+
     /// Warns of a value to compare with that the dimension is not known to have.
     pub(super) fn advise(&self, name: &str, value: &str, at: &At, report: &mut Report) {
         let Some(values) = self.values.get(name) else {

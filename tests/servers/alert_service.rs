@@ -1,0 +1,492 @@
+//! The alerts of the built `cxpulse run`: at a real Alertmanager through crash, reload and a second
+//! replica, and beside a real Prometheus that judges the same traffic by the generated rules.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use cxpulse::time::{Clock, SystemClock};
+use serde_json::{Value, json};
+
+use crate::support::alertmanager::Alertmanager;
+use crate::support::broker::Broker;
+use crate::support::nats_raw::{Publish, RawNats};
+use crate::support::page::Page;
+use crate::support::process;
+use crate::support::prometheus::Prometheus;
+use crate::support::service::Service;
+use crate::support::tools::require_tool;
+
+/// How long something may take to be seen.
+const SEEN_WITHIN: Duration = Duration::from_mins(1);
+
+/// A rule on an hour, so that nothing leaves the window while a test runs: what is to clear is
+/// withdrawn.
+const LONG_CALLS: &str = "[alerts]\ninterval = \"1s\"\n\n[[alert]]\nname = \"LongCalls\"\n\
+                          kpi = \"aht\"\nwindow = \"1h\"\nabove = 300\nmin_samples = 5\n\
+                          severity = \"page\"\n\n";
+
+fn alertmanager_sink(alertmanager: &Alertmanager) -> String {
+    format!(
+        "[sinks.alertmanager]\nurls = [\"{}\"]\n\n",
+        alertmanager.url()
+    )
+}
+
+/// Publishes calls and surveys.
+struct Desk {
+    nats: RawNats,
+    versions: i64,
+}
+
+impl Desk {
+    /// A new stream with a call of two hours ago, so that history fills an hour.
+    fn open(broker: &Broker) -> Self {
+        let mut nats = broker.client();
+        nats.create_stream("CX", &["cx.interactions.>", "cx.surveys.>"], &json!({}))
+            .unwrap();
+        let mut desk = Self { nats, versions: 0 };
+        desk.send(
+            "cx.interactions.a",
+            json!({"interaction_id": "first", "talk_seconds": 60, "wait_seconds": 1,
+                   "ended_at": now_ms() - 7_200_000, "queue": "a"}),
+        );
+        desk
+    }
+
+    fn send(&mut self, subject: &str, mut event: Value) {
+        self.versions += 1;
+        event["updated_at"] = (now_ms() + self.versions).into();
+        let message = Publish::new(subject, event.to_string());
+        self.nats.publish_acknowledged([message]).unwrap();
+    }
+
+    /// Ten calls that ended `ago_ms` before now, or are withdrawn; the same ids each time.
+    fn calls(&mut self, name: &str, ago_ms: i64, talk_seconds: u32, excluded: bool) {
+        for number in 0..10 {
+            self.send(
+                "cx.interactions.a",
+                json!({"interaction_id": format!("{name} {number}"), "talk_seconds": talk_seconds,
+                       "wait_seconds": talk_seconds / 10, "queue": "a", "excluded": excluded,
+                       "ended_at": now_ms() - ago_ms}),
+            );
+        }
+    }
+
+    fn survey(&mut self, excluded: bool) {
+        self.send(
+            "cx.surveys.a",
+            json!({"survey_id": "s", "csat": 5, "queue": "a", "excluded": excluded,
+                   "submitted_at": now_ms() - 1000}),
+        );
+    }
+}
+
+fn now_ms() -> i64 {
+    SystemClock.now().as_millis()
+}
+
+fn state(page: &Page, alert: &str) -> Option<f64> {
+    page.value("cx_alert_state", &[("alert", alert)])
+}
+
+fn wait_for_state(service: &mut Service, alert: &str, wanted: f64) {
+    let what = format!("{alert} in state {wanted}");
+    service.wait_for_metrics(&what, SEEN_WITHIN, |page| {
+        state(page, alert) == Some(wanted)
+    });
+}
+
+/// The names of the alerts that Alertmanager holds, in order.
+fn names(alertmanager: &Alertmanager) -> Vec<String> {
+    let alerts = alertmanager.alerts();
+    let names = alerts
+        .iter()
+        .map(|alert| alert["labels"]["alertname"].as_str());
+    let mut names: Vec<String> = names.map(|name| name.unwrap_or("?").to_owned()).collect();
+    names.sort();
+    names
+}
+
+fn wait_for_names(alertmanager: &Alertmanager, expected: &[&str]) {
+    process::wait_until(&format!("alerts {expected:?}"), SEEN_WITHIN, || {
+        names(alertmanager) == expected
+    });
+}
+
+/// The instance of an alert in `/api/v1/alerts`.
+fn instance(service: &Service, alert: &str) -> Value {
+    let shown = service.get("/api/v1/alerts").json();
+    let rules = shown["rules"].as_array().expect("rules");
+    let rule = rules.iter().find(|rule| rule["alert"] == alert);
+    rule.map_or(Value::Null, |rule| rule["instances"][0].clone())
+}
+
+#[test]
+fn a_page_before_kill_9_is_resolved_when_it_cleared_while_down() {
+    let nats_server = require_tool!("nats-server");
+    let binary = require_tool!("alertmanager");
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start_new(&nats_server, folder.path());
+    let alertmanager = Alertmanager::start(&binary, folder.path());
+    let mut desk = Desk::open(&broker);
+    let mut listener = broker.client();
+    listener.subscribe("cx.alerts.>").unwrap();
+    let (base, address) = Service::base_config(&broker.url(), folder.path());
+    let config = format!("{base}{LONG_CALLS}{}", alertmanager_sink(&alertmanager));
+    desk.calls("short", 600_000, 60, false);
+    let mut service = Service::start(&config, &address, folder.path());
+    wait_for_state(&mut service, "LongCalls", 0.0);
+    desk.calls("long", 1000, 900, false);
+    // The page is out: at once.
+    wait_for_names(&alertmanager, &["LongCalls"]);
+    service.kill();
+    let starts_at = alertmanager.alerts()[0]["startsAt"].clone();
+    desk.calls("long", 1000, 900, true);
+
+    let mut service = Service::start(&config, &address, folder.path());
+    // Left alone it would stay for four minutes after the last sending.
+    wait_for_names(&alertmanager, &[]);
+    wait_for_state(&mut service, "LongCalls", 0.0);
+    let told: Vec<Value> = std::iter::from_fn(|| {
+        let message = listener.next_message(Duration::from_secs(2)).unwrap()?;
+        Some(serde_json::from_slice(&message.payload).unwrap())
+    })
+    .collect();
+    let last = told.last().expect("told");
+    assert_eq!(
+        (&last["to"], &last["reason"]),
+        (&json!("inactive"), &json!("cleared"))
+    );
+    let moment = |value: &Value| -> jiff::Timestamp { value.as_str().unwrap().parse().unwrap() };
+    for one in &told {
+        assert_eq!(moment(&one["active_since"]), moment(&starts_at), "{one}");
+    }
+    assert!(service.stop().success());
+}
+
+#[test]
+fn the_alert_of_two_replicas_is_one() {
+    let nats_server = require_tool!("nats-server");
+    let binary = require_tool!("alertmanager");
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start_new(&nats_server, folder.path());
+    let alertmanager = Alertmanager::start(&binary, folder.path());
+    let mut desk = Desk::open(&broker);
+    desk.calls("short", 600_000, 60, false);
+    let mut replicas: Vec<Service> = ["one", "two"]
+        .iter()
+        .map(|name| {
+            let own = folder.path().join(name);
+            fs::create_dir(&own).unwrap();
+            let (base, address) = Service::base_config(&broker.url(), &own);
+            let sink = alertmanager_sink(&alertmanager);
+            Service::start(&format!("{base}{LONG_CALLS}{sink}"), &address, &own)
+        })
+        .collect();
+    let delivered = |service: &mut Service, count: u64| {
+        let labels = [("sink", "alertmanager"), ("outcome", "delivered")];
+        service.wait_for_metrics("deliveries", SEEN_WITHIN, |page| {
+            let found = page.value("cxpulse_alert_notifications_total", &labels);
+            found.is_some_and(|found| found >= f64::from(u32::try_from(count).unwrap()))
+        });
+    };
+    for (excluded, expected, count) in [(false, &["LongCalls"][..], 1), (true, &[], 2)] {
+        desk.calls("long", 1000, 900, excluded);
+        for replica in &mut replicas {
+            delivered(replica, count);
+        }
+        wait_for_names(&alertmanager, expected);
+    }
+    for replica in replicas {
+        assert!(replica.stop().success());
+    }
+}
+
+#[test]
+fn sighup_takes_over_alerts_sinks_and_export_and_nothing_that_is_wrong() {
+    let nats_server = require_tool!("nats-server");
+    let binary = require_tool!("alertmanager");
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start_new(&nats_server, folder.path());
+    let alertmanager = Alertmanager::start(&binary, folder.path());
+    let mut desk = Desk::open(&broker);
+    desk.calls("long", 1000, 900, false);
+    let (base, address) = Service::base_config(&broker.url(), folder.path());
+    let mut service = Service::start(&format!("{base}{LONG_CALLS}"), &address, folder.path());
+    wait_for_state(&mut service, "LongCalls", 2.0);
+    let before = instance(&service, "LongCalls");
+    assert!(!service.metrics().has_family("cx_asa_"));
+
+    let rewrite = |service: &Service, text: &str| {
+        fs::write(folder.path().join("cxpulse.toml"), text).unwrap();
+        service.signal("HUP");
+    };
+    let reloaded = |service: &mut Service, wanted: f64| {
+        service.wait_for_metrics("the outcome of the reload", SEEN_WITHIN, |page| {
+            page.value("cxpulse_config_last_reload_successful", &[]) == Some(wanted)
+        })
+    };
+    // Wrong, and then right but for a window that the engine does not keep.
+    rewrite(&service, &format!("{base}{LONG_CALLS}[alert]\n"));
+    reloaded(&mut service, 0.0);
+    let good = format!(
+        "{base}{LONG_CALLS}{}[export]\nkpis = [\"asa\"]\n\n[[alert]]\nname = \"SlowAnswers\"\n\
+         kpi = \"asa\"\nwindow = \"1h\"\nabove = 30\nmin_samples = 5\n",
+        alertmanager_sink(&alertmanager)
+    );
+    let derived = "\n[[alert]]\nname = \"Silent\"\nkpi = \"csat\"\nwindow = \"1h\"\n\
+                   no_data_for = \"7m\"\n";
+    rewrite(&service, &format!("{good}{derived}"));
+    process::wait_until("a word on the window", SEEN_WITHIN, || {
+        service.log().contains("Silent needs the window 7m")
+    });
+    let page = reloaded(&mut service, 0.0);
+    assert!(
+        !page.has_family("cx_asa_"),
+        "a refused configuration changes nothing"
+    );
+    assert_eq!(state(&page, "SlowAnswers"), None);
+    assert_eq!(instance(&service, "LongCalls")["since"], before["since"]);
+
+    rewrite(&service, &good);
+    reloaded(&mut service, 1.0);
+    // The receiver is new: it is told of what fires already.
+    wait_for_names(&alertmanager, &["LongCalls", "SlowAnswers"]);
+    wait_for_state(&mut service, "SlowAnswers", 2.0);
+    assert!(service.metrics().has_family("cx_asa_"));
+    for member in ["since", "fired_at", "state"] {
+        assert_eq!(instance(&service, "LongCalls")[member], before[member]);
+    }
+
+    // A rule that is gone ends its alert.
+    rewrite(
+        &service,
+        &good.replace("name = \"LongCalls\"", "name = \"Renamed\""),
+    );
+    wait_for_names(&alertmanager, &["Renamed", "SlowAnswers"]);
+    assert!(service.stop().success());
+}
+
+#[test]
+fn receivers_that_never_answer_hold_nothing_up() {
+    let nats_server = require_tool!("nats-server");
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start_new(&nats_server, folder.path());
+    // Connections are taken by the system; nobody ever reads from them.
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", deaf.local_addr().unwrap());
+    let sinks = format!(
+        "[sinks.alertmanager]\nurls = [\"{url}\", \"{url}/second\"]\n\n\
+         [sinks.webhook]\nurl = \"{url}\"\n\n"
+    );
+    let mut desk = Desk::open(&broker);
+    let (base, address) = Service::base_config(&broker.url(), folder.path());
+    let config = format!("{base}{LONG_CALLS}{sinks}");
+    let mut service = Service::start(&config, &address, folder.path());
+    desk.calls("long", 1000, 900, false);
+    wait_for_state(&mut service, "LongCalls", 2.0);
+    let messages = (0..5000).map(|number| {
+        let event = json!({"interaction_id": format!("n {number}"), "talk_seconds": 10,
+                           "ended_at": now_ms() - 1000, "queue": "b"});
+        Publish::new("cx.interactions.b", event.to_string())
+    });
+    desk.nats
+        .publish_acknowledged(&messages.collect::<Vec<_>>())
+        .unwrap();
+    // Everything is counted, and the alert clears, while no receiver has answered once.
+    service.wait_for_metrics("all events", SEEN_WITHIN, |page| {
+        page.count("cxpulse_events_applied_total") == 5011
+    });
+    wait_for_state(&mut service, "LongCalls", 0.0);
+    let page = service.metrics();
+    for sink in ["alertmanager", "webhook"] {
+        let labels = [("sink", sink), ("outcome", "delivered")];
+        let delivered = page.value("cxpulse_alert_notifications_total", &labels);
+        assert_eq!(delivered, Some(0.0));
+    }
+    assert!(service.stop().success());
+}
+
+/// Seconds between two evaluations, of the engine and of Prometheus.
+const INTERVAL_MS: i64 = 5000;
+
+/// Every condition and modifier that PromQL can express, on windows in which the calls stay.
+const BESIDE: &str = r#"
+[alerts]
+interval = "5s"
+
+[[window]]
+length = "5m"
+
+[[window]]
+length = "1h"
+
+[[alert]]
+name = "Confident"
+kpi = "service_level"
+window = "5m"
+breakdown = ["queue"]
+below = 0.8
+clear_above = 0.9
+confident = true
+min_samples = 8
+for = "5s"
+
+[[alert]]
+name = "Kept"
+kpi = "aht"
+window = "5m"
+above = 300
+min_samples = 5
+keep_firing_for = "10s"
+
+[[alert]]
+name = "Drops"
+kpi = "service_level"
+window = "5m"
+drops_by = 0.2
+baseline = "1h"
+min_samples = 5
+
+[[alert]]
+name = "Rises"
+kpi = "aht"
+window = "5m"
+rises_by_ratio = 0.5
+baseline = "1h"
+min_samples = 5
+
+[[alert]]
+name = "Burns"
+kpi = "service_level"
+window = "1h"
+slo = { objective = 0.8, period = "1h" }
+min_samples = 5
+
+[[alert]]
+name = "Silent"
+kpi = "csat"
+window = "5m"
+breakdown = ["queue"]
+where = { queue = "a" }
+no_data_for = "5m"
+"#;
+
+#[test]
+fn prometheus_fires_and_clears_with_the_engine() {
+    let nats_server = require_tool!("nats-server");
+    let binary = require_tool!("prometheus");
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start_new(&nats_server, folder.path());
+    let mut desk = Desk::open(&broker);
+    let mut listener = broker.client();
+    listener.subscribe("cx.alerts.>").unwrap();
+    // Long enough ago to be in the baseline alone.
+    desk.calls("baseline", 1_200_000, 60, false);
+    desk.calls("good", 20_000, 60, false);
+    desk.survey(false);
+    let (base, address) = Service::base_config(&broker.url(), folder.path());
+    let mut service = Service::start(&format!("{base}{BESIDE}"), &address, folder.path());
+    wait_for_state(&mut service, "Confident", 0.0);
+    let rules = generated_rules(folder.path());
+    let prometheus = Prometheus::start(&binary, folder.path(), &address, &rules);
+    let alerts = ["Burns", "Confident", "Drops", "Kept", "Rises", "Silent"];
+    process::wait_until("a round of Prometheus' rules", SEEN_WITHIN, || {
+        evaluated(&prometheus) && !prometheus.query("cx_csat_ratio").is_empty()
+    });
+    assert_eq!(prometheus.query("ALERTS").len(), 0, "nothing is wrong yet");
+
+    for (bad, state) in [(true, 2.0), (false, 0.0)] {
+        // Right after an evaluation of the engine: both sides have an interval to see it.
+        process::wait_until("an evaluation", SEEN_WITHIN, || {
+            (0..400).contains(&now_ms().rem_euclid(INTERVAL_MS))
+        });
+        desk.calls("bad", 1000, 900, !bad);
+        desk.survey(bad);
+        for alert in alerts {
+            wait_for_state(&mut service, alert, state);
+        }
+        let firing = if bad { alerts.len() } else { 0 };
+        process::wait_until("the same of Prometheus", SEEN_WITHIN, || {
+            prometheus.query("ALERTS{alertstate=\"firing\"}").len() == firing
+        });
+    }
+    let engine = engine_times(&mut listener);
+    for alert in alerts {
+        let (fired_ms, cleared_ms) = engine(alert);
+        let (first_ms, last_ms) = prometheus_times(&prometheus, alert);
+        for (what, one, other) in [
+            ("fires", fired_ms, first_ms),
+            ("clears", cleared_ms, last_ms + INTERVAL_MS),
+        ] {
+            let apart_ms = (one - other).abs();
+            assert!(
+                apart_ms <= INTERVAL_MS,
+                "{alert} {what} {apart_ms} ms apart"
+            );
+        }
+    }
+    assert!(service.stop().success());
+}
+
+/// What `cxpulse rules` prints for the configuration in the folder.
+fn generated_rules(folder: &Path) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_cxpulse"))
+        .args(["rules", "--config"])
+        .arg(folder.join("cxpulse.toml"))
+        .output()
+        .expect("cxpulse starts");
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Prometheus has been through all its rules.
+fn evaluated(prometheus: &Prometheus) -> bool {
+    let answer = prometheus.api("rules");
+    let groups = answer["data"]["groups"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let mut rules = groups
+        .iter()
+        .flat_map(|group| group["rules"].as_array().cloned().unwrap_or_default());
+    !groups.is_empty() && rules.all(|rule| rule["health"] == "ok")
+}
+
+/// When the engine said that each alert fires and clears, by name.
+fn engine_times(listener: &mut RawNats) -> impl Fn(&str) -> (i64, i64) {
+    let told: Vec<Value> = std::iter::from_fn(|| {
+        let message = listener.next_message(Duration::from_secs(1)).unwrap()?;
+        Some(serde_json::from_slice(&message.payload).unwrap())
+    })
+    .collect();
+    move |alert| {
+        let at = |to: &str| {
+            let mut steps = told.iter().filter(|one| one["alert"] == alert);
+            let found = steps.find(|one| one["to"] == to);
+            let found = found.unwrap_or_else(|| panic!("{alert} is never {to}: {told:?}"));
+            let at: jiff::Timestamp = found["at"].as_str().unwrap().parse().unwrap();
+            at.as_millisecond()
+        };
+        (at("firing"), at("inactive"))
+    }
+}
+
+/// The first and the last evaluation at which Prometheus found the alert firing.
+fn prometheus_times(prometheus: &Prometheus, alert: &str) -> (i64, i64) {
+    let query =
+        format!("ALERTS%7Balertname%3D%22{alert}%22%2Calertstate%3D%22firing%22%7D%5B10m%5D");
+    let answer = prometheus.api(&format!("query?query={query}"));
+    let values = answer["data"]["result"][0]["values"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{alert}: {answer}"));
+    let millis = |value: &Value| {
+        let millis = value[0].as_f64().expect("seconds") * 1000.0;
+        format!("{millis:.0}").parse::<i64>().expect("whole")
+    };
+    let moments: Vec<i64> = values.iter().map(millis).collect();
+    (moments[0], moments[moments.len() - 1])
+}
