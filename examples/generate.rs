@@ -13,7 +13,7 @@ use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result, bail};
 use cxpulse::simulate::workload::{Month, MonthSettings, Settings, Workload};
-use cxpulse::simulate::{self, Center, Incident};
+use cxpulse::simulate::{self, Center, Incident, Pace};
 use cxpulse::time::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -66,16 +66,20 @@ fn write_all(out: &mut impl Write, lines: impl Iterator<Item = String>) -> Resul
     Ok(())
 }
 
-/// The center at 200 000 contacts a day, in the order in which it publishes; four in five days have
+/// The center at 100 000 contacts a day, in the order in which it publishes; four in five days have
 /// an incident.
 fn write_center(out: &mut impl Write, days: i64, labels: &str) -> Result<()> {
-    let mut center = Center::new(1, simulate::Settings::starting_at(MONDAY));
-    let mut csv = String::from("start,end,key\n");
+    let settings = simulate::Settings {
+        pace: Pace::Daily {
+            contacts: 100_000.0,
+        },
+        ..simulate::Settings::starting_at(MONDAY)
+    };
+    let mut center = Center::new(1, settings);
+    let mut csv = String::from("start,end,key\n").into_bytes();
     for incident in incidents(days) {
-        csv.push_str(&format!(
-            "{},{},queue={}\n",
-            incident.from, incident.until, incident.queue
-        ));
+        let Incident { from, until, queue } = &incident;
+        writeln!(csv, "{from},{until},queue={queue}")?;
         center.inject(incident)?;
     }
     std::fs::write(labels, csv).with_context(|| format!("cannot write {labels}"))?;

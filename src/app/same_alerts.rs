@@ -196,10 +196,10 @@ impl Notify for Recorder {
 /// A worker on a manual clock, and what it tells.
 fn worker(
     config: &Config,
-    clock: &Arc<ManualClock>,
+    manual: &Arc<ManualClock>,
     folder: &std::path::Path,
 ) -> (Worker, Arc<Mutex<Vec<Transition>>>) {
-    let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(manual);
     let now = clock.now();
     let registry = Registry::new();
     let metrics = self_metrics(&registry, &clock).unwrap();
@@ -254,12 +254,12 @@ fn live(config: &Config, arrivals: &[Arrival], end: Timestamp) -> Vec<Transition
     let (mut worker, told) = worker(config, &clock, folder.path());
     worker.take(SourceEvent::CaughtUp).unwrap();
     let mut now = clock.now();
-    let mut pass = |worker: &mut Worker, to: Timestamp| {
+    let mut pass = |running: &mut Worker, to: Timestamp| {
         while now < to {
             // Steps of any length, but such that nothing is missed.
             now = now.plus_millis(1 + now.as_millis() * 7919 % 40_000).min(to);
             clock.set(now);
-            worker.on_time();
+            running.on_time();
         }
     };
     for (sequence, arrival) in arrivals.iter().enumerate() {
@@ -300,7 +300,7 @@ fn replayed(config: &Config, arrivals: &[Arrival]) -> (Vec<Transition>, Timestam
     }
     let engine = &mut pipeline.engine;
     // Until the last keys have outlived their time.
-    let end = Timestamp::from_millis(START_MS + SPAN_MS + 40 * 60_000);
+    let end = Timestamp::from_millis(START_MS + SPAN_MS + 100 * 60_000);
     assert!(engine.replay_instant().unwrap() < end);
     back_test.evaluate_until(engine, end.plus_millis(1));
     (back_test.transitions().collect(), end)

@@ -59,10 +59,12 @@ fn in_words(summary: &Summary, incidents: Option<&[Incident]>) -> String {
     let mut text = format!("\nalerts from {} to {}", summary.from, summary.to);
     if let (Some(inside), Some(all)) = (summary.incidents, incidents) {
         let outside = all.len() - inside;
-        text.push_str(&format!(", {inside} incidents"));
-        if outside > 0 {
-            text.push_str(&format!(" ({outside} more lie outside and do not count)"));
-        }
+        let more = if outside > 0 {
+            format!(" ({outside} more lie outside and do not count)")
+        } else {
+            String::new()
+        };
+        text = format!("{text}, {inside} incidents{more}");
     }
     text.push('\n');
     if summary.rules.is_empty() {
@@ -107,8 +109,8 @@ fn row(rule: &RuleSummary) -> Vec<String> {
 }
 
 fn row_of_all(score: &Score) -> Vec<String> {
-    let mut row = vec![String::new(); 7];
-    row[0] = "all".to_owned();
+    let figures = std::iter::once("all").chain(std::iter::repeat_n("", 6));
+    let mut row: Vec<String> = figures.map(str::to_owned).collect();
     row.extend(scores(score));
     row
 }
@@ -147,15 +149,17 @@ fn table(rows: &[Vec<String>]) -> String {
         .collect();
     let mut text = String::new();
     for row in rows {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            if column < 2 {
-                line.push_str(&format!("{cell:<width$}  "));
-            } else {
-                line.push_str(&format!("{cell:>width$}  "));
-            }
-        }
-        text.push_str(line.trim_end());
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells: Vec<String> = cells
+            .map(|(column, (cell, width))| {
+                if column < 2 {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
     text

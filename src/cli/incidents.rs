@@ -74,11 +74,11 @@ fn of_json(value: &Value) -> Result<Incident> {
             .collect(),
         Value::Object(members) => members
             .iter()
-            .map(|(dimension, value)| {
-                let value = value
+            .map(|(dimension, found)| {
+                let text = found
                     .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned);
-                (Some(dimension.clone()), value)
+                    .map_or_else(|| found.to_string(), str::to_owned);
+                (Some(dimension.clone()), text)
             })
             .collect(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) => {

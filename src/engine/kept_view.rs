@@ -5,8 +5,7 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::routes::Key;
-use super::routes::KeyId;
+use super::routes::{Key, KeyId};
 use super::view::{BreakdownView, KeyView, Lifetime, View};
 use crate::kpi::Cell;
 use crate::time::Timestamp;
@@ -84,7 +83,7 @@ impl Engine {
                 .is_some_and(|known: &KeyView| Arc::ptr_eq(&known.values, &key.values))
             {
                 keys.truncate(count);
-                keys.push(self.bare_key(key, lifetime));
+                keys.push(bare_key(key, lifetime));
             }
             let known = &mut keys[count];
             let revision = self.booking.panes.revision(id);
@@ -98,16 +97,6 @@ impl Engine {
         keys.truncate(count);
     }
 
-    fn bare_key(&self, key: &Key, lifetime: &Arc<Lifetime>) -> KeyView {
-        KeyView {
-            values: Arc::clone(&key.values),
-            live: false,
-            revision: 0,
-            cells: Vec::new(),
-            lifetime: Arc::clone(lifetime),
-        }
-    }
-
     fn copy_cells(&self, id: KeyId, handle_time: bool, wanted: &[bool], cells: &mut Vec<Cell>) {
         cells.resize(wanted.len(), Cell::default());
         for (window, cell) in cells.iter_mut().enumerate() {
@@ -115,5 +104,15 @@ impl Engine {
                 *cell = self.cell(window, id, handle_time);
             }
         }
+    }
+}
+
+fn bare_key(key: &Key, lifetime: &Arc<Lifetime>) -> KeyView {
+    KeyView {
+        values: Arc::clone(&key.values),
+        live: false,
+        revision: 0,
+        cells: Vec::new(),
+        lifetime: Arc::clone(lifetime),
     }
 }

@@ -87,21 +87,21 @@ impl Summary {
         to: Timestamp,
         incidents: Option<&[Incident]>,
     ) -> Self {
-        let inside: Option<Vec<&Incident>> = incidents.map(|all| {
-            let some = all.iter().filter(|one| one.overlaps(from, to));
+        let inside: Option<Vec<&Incident>> = incidents.map(|known| {
+            let some = known.iter().filter(|one| one.overlaps(from, to));
             some.collect()
         });
         let rules = rows
             .iter()
             .map(|row| rule_summary(row, inside.as_deref()))
             .collect();
-        let all = inside.as_deref().map(|incidents| {
-            let concerned = incidents
+        let all = inside.as_deref().map(|all| {
+            let concerned = all
                 .iter()
                 .copied()
-                .filter(|incident| rows.iter().any(|row| incident.concerns(&row.rule)));
+                .filter(|one| rows.iter().any(|row| one.concerns(&row.rule)));
             let episodes: Vec<&Episode> = rows.iter().flat_map(|row| &row.episodes).collect();
-            score(&episodes, &concerned.collect::<Vec<_>>(), incidents)
+            score(&episodes, &concerned.collect::<Vec<_>>(), all)
         });
         Self {
             from,
@@ -125,11 +125,10 @@ fn rule_summary(row: &Row, incidents: Option<&[&Incident]>) -> RuleSummary {
         shortest_seconds: ended.map(|one| length_ms(&one)).min().map(seconds),
         flaps: flaps(&row.episodes),
         still_firing: episodes.iter().filter(|one| !one.has_ended).count(),
-        score: incidents.map(|incidents| {
-            let concerned = incidents.iter().copied();
-            let concerned: Vec<&Incident> =
-                concerned.filter(|one| one.concerns(&row.rule)).collect();
-            score(&episodes, &concerned, incidents)
+        score: incidents.map(|all| {
+            let some = all.iter().copied();
+            let concerned: Vec<&Incident> = some.filter(|one| one.concerns(&row.rule)).collect();
+            score(&episodes, &concerned, all)
         }),
     }
 }
