@@ -336,7 +336,7 @@ fn judged_in_full(config: &Config, arrivals: &[Arrival], end: Timestamp) -> Vec<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn live_and_back_test_tell_the_same_transitions(arrivals in arrivals()) {
