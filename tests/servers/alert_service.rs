@@ -46,7 +46,7 @@ impl Desk {
     fn open(broker: &Broker) -> Self {
         let mut nats = broker.client();
         nats.create_stream("CX", &["cx.interactions.>", "cx.surveys.>"], &json!({}))
-            .unwrap();
+            .expect("a new stream");
         let mut desk = Self { nats, versions: 0 };
         desk.send(
             "cx.interactions.a",
@@ -60,7 +60,8 @@ impl Desk {
         self.versions += 1;
         event["updated_at"] = (now_ms() + self.versions).into();
         let message = Publish::new(subject, event.to_string());
-        self.nats.publish_acknowledged([message]).unwrap();
+        let stored = self.nats.publish_acknowledged([message]);
+        stored.expect("the stream stores it");
     }
 
     /// Ten calls that ended `ago_ms` before now, or are withdrawn; the same ids each time.
@@ -146,10 +147,10 @@ fn a_page_before_kill_9_is_resolved_when_it_cleared_while_down() {
     let starts_at = alertmanager.alerts()[0]["startsAt"].clone();
     desk.calls("long", 1000, 900, true);
 
-    let mut service = Service::start(&config, &address, folder.path());
+    let mut restarted = Service::start(&config, &address, folder.path());
     // Left alone it would stay for four minutes after the last sending.
     wait_for_names(&alertmanager, &[]);
-    wait_for_state(&mut service, "LongCalls", 0.0);
+    wait_for_state(&mut restarted, "LongCalls", 0.0);
     let told: Vec<Value> = std::iter::from_fn(|| {
         let message = listener.next_message(Duration::from_secs(2)).unwrap()?;
         Some(serde_json::from_slice(&message.payload).unwrap())
@@ -164,7 +165,7 @@ fn a_page_before_kill_9_is_resolved_when_it_cleared_while_down() {
     for one in &told {
         assert_eq!(moment(&one["active_since"]), moment(&starts_at), "{one}");
     }
-    assert!(service.stop().success());
+    assert!(restarted.stop().success());
 }
 
 #[test]
@@ -220,12 +221,12 @@ fn sighup_takes_over_alerts_sinks_and_export_and_nothing_that_is_wrong() {
     let before = instance(&service, "LongCalls");
     assert!(!service.metrics().has_family("cx_asa_"));
 
-    let rewrite = |service: &Service, text: &str| {
+    let rewrite = |running: &Service, text: &str| {
         fs::write(folder.path().join("cxpulse.toml"), text).unwrap();
-        service.signal("HUP");
+        running.signal("HUP");
     };
-    let reloaded = |service: &mut Service, wanted: f64| {
-        service.wait_for_metrics("the outcome of the reload", SEEN_WITHIN, |page| {
+    let reloaded = |running: &mut Service, wanted: f64| {
+        running.wait_for_metrics("the outcome of the reload", SEEN_WITHIN, |page| {
             page.value("cxpulse_config_last_reload_successful", &[]) == Some(wanted)
         })
     };
@@ -294,7 +295,7 @@ fn receivers_that_never_answer_hold_nothing_up() {
         Publish::new("cx.interactions.b", event.to_string())
     });
     desk.nats
-        .publish_acknowledged(&messages.collect::<Vec<_>>())
+        .publish_acknowledged(messages.collect::<Vec<_>>())
         .unwrap();
     // Everything is counted, and the alert clears, while no receiver has answered once.
     service.wait_for_metrics("all events", SEEN_WITHIN, |page| {
@@ -462,8 +463,9 @@ fn evaluated(prometheus: &Prometheus) -> bool {
 /// When the engine said that each alert fires and clears, by name.
 fn engine_times(listener: &mut RawNats) -> impl Fn(&str) -> (i64, i64) {
     let told: Vec<Value> = std::iter::from_fn(|| {
-        let message = listener.next_message(Duration::from_secs(1)).unwrap()?;
-        Some(serde_json::from_slice(&message.payload).unwrap())
+        let message = listener.next_message(Duration::from_secs(1));
+        let message = message.expect("connected")?;
+        Some(serde_json::from_slice(&message.payload).expect("JSON"))
     })
     .collect();
     move |alert| {
@@ -471,7 +473,8 @@ fn engine_times(listener: &mut RawNats) -> impl Fn(&str) -> (i64, i64) {
             let mut steps = told.iter().filter(|one| one["alert"] == alert);
             let found = steps.find(|one| one["to"] == to);
             let found = found.unwrap_or_else(|| panic!("{alert} is never {to}: {told:?}"));
-            let at: jiff::Timestamp = found["at"].as_str().unwrap().parse().unwrap();
+            let at = found["at"].as_str().and_then(|at| at.parse().ok());
+            let at: jiff::Timestamp = at.expect("a moment");
             at.as_millisecond()
         };
         (at("firing"), at("inactive"))
