@@ -13,7 +13,7 @@ use cxpulse::kpi::{Kpi, ServiceLevelFormula};
 use cxpulse::source::Envelope;
 use cxpulse::time::Timestamp;
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
