@@ -173,9 +173,16 @@ mod tests {
         for (text, expected) in [
             ("\nyesterday,today,x", "incidents"),
             ("2026-01-01T10:00:00Z", "expected start,end,key"),
-            ("2,1,x", "the end 1 is not after the start 2"),
-            ("{\"start\":1}", "no `end`"),
-            ("{\"start\":1,\"end\":2,\"key\":3}", "neither an object"),
+            (
+                "1767348000001,1767348000000,x",
+                "the end 1767348000000 is not after the start 1767348000001",
+            ),
+            ("1,2,x", "looks like seconds"),
+            ("{\"start\":1767348000000}", "no `end`"),
+            (
+                "{\"start\":1767348000000,\"end\":1767348000001,\"key\":3}",
+                "neither an object",
+            ),
         ] {
             let error = format!("{:#}", parsed(text).unwrap_err());
             assert!(
