@@ -97,10 +97,10 @@ fn prometheus_scrapes_itself_and_answers_queries() {
     let other = tempfile::tempdir().unwrap();
     let target = Prometheus::start(&binary, folder.path(), "127.0.0.1:1", "");
     let prometheus = Prometheus::start(&binary, other.path(), target.address(), "");
-    process::wait_until("failed scrape", Duration::from_secs(20), || {
+    process::wait_until("failed scrape", Duration::from_mins(2), || {
         target.target_health().0 == "down"
     });
-    process::wait_until("scrape", Duration::from_secs(20), || {
+    process::wait_until("scrape", Duration::from_mins(2), || {
         prometheus.target_health().0 == "up"
     });
     let up = prometheus.query("up == 1");

@@ -11,7 +11,7 @@ use super::nats_raw::RawNats;
 use super::process::{self, Process};
 
 /// How long the server may take until it answers.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = Duration::from_mins(2);
 
 /// A nats-server, running or not.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 /// How long an answer of the server may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// Publishes whose acknowledgement is still to come. Small enough that the server's answers fit
 /// into the socket's buffer while we write, so that neither side ever waits for the other.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const POLL: Duration = Duration::from_millis(20);
 
 /// How long a process may take to end after it was asked to.
-const STOP_WITHIN: Duration = Duration::from_secs(30);
+const STOP_WITHIN: Duration = Duration::from_mins(2);
 
 /// A running child process; killed when dropped.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use super::http;
 use super::process::{self, Process};
 
 /// How long Prometheus may take until it is ready.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_mins(2);
 
 /// A running Prometheus.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use super::page::Page;
 use super::process::{self, Process};
 
 /// How long cxpulse may take until it answers HTTP; it does so before it has reached NATS.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 
 /// A running `cxpulse run`.
 #[derive(Debug)]
