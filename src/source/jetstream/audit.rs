@@ -7,6 +7,8 @@ use crate::source::ResetReason;
 /// What two audits in a row are needed for.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
+    /// The last position when the stream was asked for.
+    position: u64,
     /// The answer about the stream, until that about the consumer is here.
     stream: Option<StreamInfo>,
     /// How many messages had arrived when the consumer was asked for.
@@ -42,15 +44,16 @@ pub(super) enum Finding {
 }
 
 impl Audit {
-    /// Judges the stream's answer against the last position. The consumer is asked for next;
-    /// `arrived` counts the messages of it that we have.
-    pub(super) fn judge_stream(
-        &mut self,
-        info: StreamInfo,
-        position: u64,
-        arrived: u64,
-    ) -> Finding {
-        if info.state.last_seq < position {
+    /// The stream is asked for while the last position is this one. What comes until the answer is
+    /// here may have been stored after the answer was made up.
+    pub(super) fn asking(&mut self, position: u64) {
+        self.position = position;
+    }
+
+    /// Judges the stream's answer against the position it was asked for at. The consumer is asked
+    /// for next; `arrived` counts the messages of it that we have.
+    pub(super) fn judge_stream(&mut self, info: StreamInfo, arrived: u64) -> Finding {
+        if info.state.last_seq < self.position {
             return Finding::Reset(ResetReason::StreamChanged);
         }
         self.asked_at = arrived;
@@ -143,7 +146,7 @@ mod tests {
     #[test]
     fn up_to_date_only_with_nothing_pending_and_all_arrived() {
         let mut audit = Audit::default();
-        assert_eq!(audit.judge_stream(stream(9), 7, 5), Finding::Flowing);
+        assert_eq!(audit.judge_stream(stream(9), 5), Finding::Flowing);
         let finding = audit.judge_consumer(&consumer(5, 0), 5);
         assert_eq!(finding, Finding::UpToDate { through: 9 });
         // Without a fresh answer about the stream nothing is known of its end.
@@ -172,7 +175,7 @@ mod tests {
     fn what_overtook_the_answer_is_no_gap() {
         let mut audit = Audit::default();
         for asked_at in [5, 15, 25] {
-            audit.judge_stream(stream(99), 7, asked_at);
+            audit.judge_stream(stream(99), asked_at);
             // Three came between the making of the answer and its arrival.
             let finding = audit.judge_consumer(&consumer(asked_at + 4, 0), asked_at + 7);
             assert_eq!(finding, Finding::Flowing);
@@ -199,7 +202,7 @@ mod tests {
             let mut of_consumer = consumer(arrived, 0);
             of_consumer.cluster =
                 serde_json::from_value(serde_json::json!({ "leader": "n2" })).ok();
-            audit.judge_stream(of_stream, 1, arrived);
+            audit.judge_stream(of_stream, arrived);
             audit.judge_consumer(&of_consumer, arrived)
         };
         assert_eq!(look(0, 5), Finding::UpToDate { through: 9 });
@@ -218,10 +221,11 @@ mod tests {
     #[test]
     fn a_rewound_stream_and_a_foreign_consumer_are_found_at_once() {
         let mut audit = Audit::default();
+        audit.asking(7);
         let changed = Finding::Reset(ResetReason::StreamChanged);
-        assert_eq!(audit.judge_stream(stream(6), 7, 5), changed);
+        assert_eq!(audit.judge_stream(stream(6), 5), changed);
         let gap = Finding::Reset(ResetReason::SequenceGap);
-        assert_eq!(audit.judge_stream(stream(9), 7, 5), Finding::Flowing);
+        assert_eq!(audit.judge_stream(stream(9), 5), Finding::Flowing);
         assert_eq!(audit.judge_consumer(&consumer(2, 0), 5), gap);
     }
 }

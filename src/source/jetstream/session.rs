@@ -22,8 +22,11 @@ use crate::source::{
 
 /// Bytes a request may bring: bounds what lies in memory. A larger message raises it.
 const REQUEST_BYTES: u64 = 16 * 1024 * 1024;
-/// After that a request ends by itself; the server wants at least two heartbeats in it.
-const REQUEST_EXPIRES: Duration = HEARTBEAT.saturating_mul(2);
+/// After that a request ends by itself and is made again: a server that has lost track of who waits
+/// for messages, as after a change of the stream's leader, is reminded by it.
+const REQUEST_EXPIRES: Duration = HEARTBEAT;
+/// Asked of the server while a request waits; it wants at least two of them in a request.
+const REQUEST_HEARTBEAT: Duration = Duration::from_millis(2500);
 /// Silence longer than this, half a heartbeat past the one that is due, means that something is
 /// wrong: it leaves the other half for what it takes to be read from again within two.
 const PATIENCE: Duration = Duration::from_millis(7500);
@@ -113,7 +116,7 @@ impl<'a> Session<'a> {
             let request = format!(
                 r#"{{"batch":{REQUEST_MESSAGES},"max_bytes":{bytes},"expires":{},"idle_heartbeat":{}}}"#,
                 nanos(REQUEST_EXPIRES),
-                nanos(HEARTBEAT),
+                nanos(REQUEST_HEARTBEAT),
             );
             self.call(&call, &self.request.to_string(), request.into())
                 .await?;
@@ -181,6 +184,7 @@ impl<'a> Session<'a> {
                     };
                 }
             }
+            self.tally.begin_audit();
             self.ask_for_stream().await?;
         }
     }
