@@ -103,7 +103,12 @@ fn prometheus_scrapes_itself_and_answers_queries() {
     process::wait_until("scrape", Duration::from_mins(2), || {
         prometheus.target_health().0 == "up"
     });
-    let up = prometheus.query("up == 1");
+    // The target is "up" before the samples of the scrape can be queried.
+    let mut up = Vec::new();
+    process::wait_until("sample", Duration::from_mins(2), || {
+        up = prometheus.query("up == 1");
+        !up.is_empty()
+    });
     assert_eq!(up.len(), 1);
     assert_eq!(up[0].labels["job"], "cxpulse");
     assert!((up[0].value - 1.0).abs() < f64::EPSILON);
