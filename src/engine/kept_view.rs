@@ -35,9 +35,7 @@ impl Engine {
     /// Moves every window to the instant `at` (never backwards), as [`Engine::view`] does, and
     /// brings the kept view there.
     pub fn update<'k>(&mut self, kept: &'k mut KeptView, at: Timestamp) -> &'k View {
-        self.booking.fold();
-        self.booking.panes.move_to(at, &mut self.booking.routes);
-        self.mark_empty_keys(at);
+        self.settle(at);
         kept.view.at = Some(at);
         kept.view.windows = self.window_views(at);
         if kept.view.breakdowns.is_empty() {

@@ -58,8 +58,7 @@ impl Engine {
 
     /// Adds the points of the instant T, at which it is due.
     pub(super) fn record_history(&mut self, at: Timestamp) {
-        self.booking.fold();
-        self.booking.panes.move_to(at, &mut self.booking.routes);
+        self.settle(at);
         let points: Vec<_> = self
             .overview_keys()
             .into_iter()

@@ -15,9 +15,7 @@ impl Engine {
     /// Live, `at` is T; in a replay without a fixed instant it is chosen after the last event. All
     /// state must lie before `at`, which holds for any `at` not before T.
     pub fn view(&mut self, at: Timestamp) -> View {
-        self.booking.fold();
-        self.booking.panes.move_to(at, &mut self.booking.routes);
-        self.mark_empty_keys(at);
+        self.settle(at);
         let kpis = Arc::new(self.settings.kpis.clone());
         let windows = self.window_views(at);
         let breakdowns = (0..self.settings.breakdowns.len())
@@ -32,6 +30,14 @@ impl Engine {
             stats: self.stats(),
             history: self.history.clone().unwrap_or_default(),
         }
+    }
+
+    /// Moves every window to the instant `at` (never backwards) without a look at it: a view of
+    /// that instant has less to do.
+    pub fn settle(&mut self, at: Timestamp) {
+        self.booking.fold();
+        self.booking.panes.move_to(at, &mut self.booking.routes);
+        self.mark_empty_keys(at);
     }
 
     /// A view before anything was accepted: no instant and no rows.
