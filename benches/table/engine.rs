@@ -1,124 +1,47 @@
-//! Engine rows: JSON bytes to finished windows on one core.
+//! Rows 1 and 2: JSON bytes to finished windows on one core, and how that grows.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use cxpulse::app::Pipeline;
 use cxpulse::decode;
 use cxpulse::decode::{Decoded, Decoder};
-use cxpulse::engine::{Engine, Settings, WaitingPolicy};
-use cxpulse::event::HashKey;
-use cxpulse::simulate::workload;
 use cxpulse::source::Envelope;
+use cxpulse::window::WindowSpec;
 
 use crate::anchor;
-use crate::feed::Feed;
 use crate::measure::{median, time};
 use crate::row::Row;
+use crate::sizes::scaled;
+use crate::state::{CHUNK, KEY, Shape, Subject};
 
-const KEY: HashKey = HashKey::from_bytes([7; 16]);
-/// Messages between two ticks: the smallest pane, five seconds of event time.
-const TICK: usize = 5000;
-const CHUNK: u64 = 50_000;
-
-/// Settings whose ledger holds about so many entries in the steady state of the workload: lateness
-/// and horizon are shortened, in the ratio of the defaults.
-pub(crate) fn settings_for(entries: u64) -> Settings {
-    let lateness = Duration::from_millis(entries / 2);
-    let mut settings = Settings {
-        allowed_lateness: lateness,
-        ..Settings::default()
-    };
-    settings.kpis.survey_join_within = lateness;
-    settings.kpis.fcr.horizon = lateness * 7;
-    settings
-}
-
-pub(crate) fn workload_for(entries: u64) -> workload::Settings {
-    workload::Settings {
-        chains: workload::Settings::chains_for_memory(entries / 2 * 9),
-        ..workload::Settings::default()
-    }
-}
-
-pub(crate) fn pipeline(settings: Settings) -> Pipeline {
-    let engine = Engine::new(Arc::new(settings), WaitingPolicy::Keep);
-    Pipeline::new(Arc::new(decode::Settings::default()), KEY, engine)
-}
-
-/// Lets messages in as a live run does: T moves on each second of event time, and so do the windows.
-pub(crate) fn run(pipeline: &mut Pipeline, messages: &[Envelope]) -> u64 {
-    let mut rejected = 0;
-    for second in messages.chunks(TICK) {
-        let at = second[second.len() - 1].stored_at.plus_millis(1);
-        pipeline.engine.advance(at);
-        for message in second {
-            pipeline.process(message, &mut |_| rejected += 1);
-        }
-        pipeline.engine.settle(at);
-    }
-    rejected
-}
-
-/// Medians of nanoseconds an event over the chunks of a steady state.
-pub(crate) struct Steady {
-    pub(crate) anchor: f64,
-    pub(crate) decode: f64,
-    pub(crate) engine: f64,
-}
-
-pub(crate) fn measure(
-    pipeline: &mut Pipeline,
-    feed: &mut Feed,
-    warm: u64,
-    chunks: usize,
-) -> Steady {
-    let mut left = warm;
-    while left > 0 {
-        run(pipeline, &feed.chunk(CHUNK.min(left)));
-        left = left.saturating_sub(CHUNK);
-    }
-    let mut decoder = Decoder::new(Arc::new(decode::Settings::default()), KEY);
-    let mut decoded = Decoded::default();
-    let (mut anchors, mut decodes, mut engines) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..chunks {
-        let messages = feed.chunk(CHUNK);
-        let each = |nanoseconds: u64| nanoseconds as f64 / messages.len() as f64;
-        anchors.push(each(time(|| anchor::decode(&messages)).0));
-        let only = time(|| {
-            for message in &messages {
-                decoded.clear();
-                decoder.decode(message, 0, &mut decoded);
-            }
-        });
-        decodes.push(each(only.0));
-        engines.push(each(time(|| run(pipeline, &messages)).0));
-    }
-    Steady {
-        anchor: median(anchors),
-        decode: median(decodes),
-        engine: median(engines),
-    }
-}
+/// Chunks of which the median is taken.
+const CHUNKS: usize = 21;
 
 /// Row 1.
 pub(crate) fn steady() -> Vec<Row> {
-    let entries = number("CXPULSE_BENCH_ENTRIES", 1_000_000);
-    let mut pipeline = pipeline(settings_for(entries));
-    let mut feed = Feed::new(workload_for(entries));
-    let steady = measure(&mut pipeline, &mut feed, entries / 2 * 9 + entries, 20);
-    let stats = pipeline.engine.stats();
+    let mut subject = Shape::of_entries(scaled(1_000_000)).steady();
+    let (mut anchors, mut decodes, mut engines) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..CHUNKS {
+        let messages = subject.feed.chunk(CHUNK);
+        anchors.push(each(&messages, || {
+            anchor::decode(&messages);
+        }));
+        decodes.push(each(&messages, || decode_only(&messages)));
+        engines.push(each(&messages, || subject.take(&messages)));
+    }
+    let (serde, only, engine) = (median(anchors), median(decodes), median(engines));
     vec![Row {
         number: "1",
         what: format!(
-            "engine, one core: {} ledger entries, {} contacts",
-            stats.ledger_entries, stats.chain_contacts
+            "engine, one core: {} ledger entries, {} contacts; against serde_json decoding alone",
+            subject.entries(),
+            subject.contacts()
         ),
         measured: format!(
-            "{:.0} ns an event (of that decode {:.0}); serde_json alone {:.0}",
-            steady.engine, steady.decode, steady.anchor
+            "{engine:.0} ns an event = {:.2} M/s (of that decode {only:.0}); serde_json {serde:.0}",
+            1000.0 / engine
         ),
-        figure: steady.anchor / steady.engine,
+        figure: serde / engine,
         unit: "x",
         bar: 0.5,
         aim: 0.7,
@@ -126,9 +49,98 @@ pub(crate) fn steady() -> Vec<Row> {
     }]
 }
 
-pub(crate) fn number(name: &str, default: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(text) => text.parse().unwrap(),
-        Err(_) => default,
+/// Row 2: six windows.
+pub(crate) fn windows() -> Vec<Row> {
+    let entries = scaled(1_000_000);
+    let mut wide = Shape::of_entries(entries);
+    let day = Duration::from_hours(24);
+    for (name, length) in [("6h", day / 4), ("7d", day * 7), ("30d", day * 30)] {
+        wide.engine.windows.push(WindowSpec::new(name, length));
+    }
+    let what = "six windows, 7d and 30d among them; against row 1".to_owned();
+    compare("2a", what, &Shape::of_entries(entries), &wide, 0.8, 0.9)
+}
+
+/// Row 2: many keys. The short side has the breakdown by queue and channel as well.
+pub(crate) fn keys() -> Vec<Row> {
+    let base = Shape::of_entries(scaled(1_000_000));
+    let many = u32::try_from(scaled(80_000)).unwrap().max(800);
+    let what = format!("{many} keys of queue and channel; against 800");
+    compare(
+        "2b",
+        what,
+        &base.clone().with_keys(800),
+        &base.with_keys(many),
+        0.3,
+        0.45,
+    )
+}
+
+/// Row 2: a large ledger.
+pub(crate) fn ledger() -> Vec<Row> {
+    let (few, many) = (scaled(100_000), scaled(10_000_000));
+    let what = format!("a ledger of {many} entries; against {few}");
+    compare(
+        "2c",
+        what,
+        &Shape::of_entries(few),
+        &Shape::of_entries(many),
+        0.6,
+        0.7,
+    )
+}
+
+/// The rate of one state as a share of another's, measured in turn.
+fn compare(
+    number: &'static str,
+    what: String,
+    base: &Shape,
+    grown: &Shape,
+    bar: f64,
+    aim: f64,
+) -> Vec<Row> {
+    let (mut base, mut grown) = (base.steady(), grown.steady());
+    let (mut short, mut long) = (Vec::new(), Vec::new());
+    for _ in 0..CHUNKS {
+        short.push(step(&mut base));
+        long.push(step(&mut grown));
+    }
+    let (short, long) = (median(short), median(long));
+    vec![Row {
+        number,
+        what,
+        measured: format!(
+            "{long:.0} ns an event at {} keys, {} entries, {} contacts; {short:.0} at {}, {}, {}",
+            grown.keys(),
+            grown.entries(),
+            grown.contacts(),
+            base.keys(),
+            base.entries(),
+            base.contacts(),
+        ),
+        figure: short / long,
+        unit: "x",
+        bar,
+        aim,
+        more_is_better: true,
+    }]
+}
+
+/// Nanoseconds an event of the next chunk.
+pub(crate) fn step(subject: &mut Subject) -> f64 {
+    let messages = subject.feed.chunk(CHUNK);
+    each(&messages, || subject.take(&messages))
+}
+
+fn each(messages: &[Envelope], work: impl FnOnce()) -> f64 {
+    time(work).0 as f64 / messages.len() as f64
+}
+
+fn decode_only(messages: &[Envelope]) {
+    let mut decoder = Decoder::new(Arc::new(decode::Settings::default()), KEY);
+    let mut decoded = Decoded::default();
+    for message in messages {
+        decoded.clear();
+        decoder.decode(message, 0, &mut decoded);
     }
 }

@@ -6,6 +6,7 @@ use cxpulse::source::Envelope;
 use cxpulse::time::Timestamp;
 
 /// Messages of the workload in order.
+#[derive(Debug)]
 pub(crate) struct Feed {
     workload: Workload,
     settings: Settings,

@@ -1,5 +1,6 @@
-//! The speed table: every figure beside its anchor, measured in the same run, as a ratio with `pass`
-//! or `short`. `scripts/bench` runs it; `scripts/bench engine` runs the rows whose name has `engine`.
+//! The speed table: every figure beside its anchor, measured in the same run, with `pass` or
+//! `short`. `scripts/bench` runs it, `scripts/bench engine` the rows whose name holds `engine`,
+//! `scripts/bench --list` says their names. See docs/performance.md.
 #![expect(clippy::print_stdout, reason = "a bench prints what it measures")]
 #![expect(
     clippy::unwrap_used,
@@ -10,22 +11,99 @@
 )]
 
 mod anchor;
+mod child;
+mod cores;
 mod engine;
 mod feed;
+mod frames;
+mod idle;
+mod latency;
 mod measure;
+mod memory;
+mod publish;
+mod pull;
+mod recovery;
+mod render;
 mod row;
+mod scrapers;
+mod server;
+mod service;
+mod sizes;
+mod state;
+mod stops;
+mod stream;
+
+#[path = "../../tests/support"]
+#[expect(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "the tests use all of it"
+)]
+mod support {
+    //! What the tests start servers with.
+
+    pub(crate) mod http;
+    pub(crate) mod nats_raw;
+    pub(crate) mod page;
+    pub(crate) mod process;
+    pub(crate) mod tools;
+}
+
+use row::Row;
+
+type Measure = fn() -> Vec<Row>;
+
+/// The names of the rows and what measures them, in the order of the table.
+const ROWS: &[(&str, Measure)] = &[
+    ("engine", engine::steady),
+    ("growth-windows", engine::windows),
+    ("growth-keys", engine::keys),
+    ("growth-ledger", engine::ledger),
+    ("jetstream", stream::single),
+    ("jetstream-packed", stream::packed),
+    ("core-burst", stream::burst),
+    ("page", render::rows),
+    ("scrapers", scrapers::rows),
+    ("memory", memory::rows),
+    ("stops", stops::rows),
+    ("recovery", recovery::rows),
+    ("latency", latency::rows),
+    ("idle", idle::rows),
+];
 
 fn main() {
-    let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
-    let wanted = |name: &str| filter.as_deref().is_none_or(|filter| name.contains(filter));
-    type Measure = fn() -> Vec<row::Row>;
-    let rows: [(&str, Measure); 1] = [("engine", engine::steady)];
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [child::WORD, name, size, ..] => run_child(name, size.parse().unwrap()),
+        words if words.contains(&"--list") => {
+            for (name, _) in ROWS {
+                println!("{name}");
+            }
+        }
+        words => print_table(words.iter().find(|word| !word.starts_with('-')).copied()),
+    }
+}
+
+fn print_table(filter: Option<&str>) {
+    if let Some(note) = sizes::note() {
+        println!("{note}\n");
+    }
     row::print_head();
-    for (name, measure) in rows {
-        if wanted(name) {
+    for (name, measure) in ROWS {
+        if filter.is_none_or(|filter| name.contains(filter)) {
             for row in measure() {
                 row.print();
             }
         }
+    }
+}
+
+fn run_child(name: &str, size: u64) {
+    if name.starts_with("memory") {
+        memory::child(name, size);
+    } else {
+        stops::child(name, size);
     }
 }

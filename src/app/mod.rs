@@ -6,7 +6,7 @@
 //! | [`Pipeline`] | envelope → decode → engine, the one path of every event |
 //! | `worker` | the engine's thread: events, instants, views, checkpoints |
 //! | `recovery` | from checkpoint files to an engine and a position |
-//! | `saver` | the thread that writes checkpoints |
+//! | [`Saver`] | the thread that writes checkpoints |
 //! | `alerting` | evaluation at its instants, saved before anything is sent |
 //! | [`BackTest`] | evaluation at the instants that recorded events pass |
 //! | `reload` | what a running service takes over of a new configuration |
@@ -27,5 +27,6 @@ mod worker;
 pub use back_test::{BackTest, leave_out_what_no_rule_reads};
 pub use pipeline::{Pipeline, RejectedEvent};
 pub use recovery::{RecoveryError, fingerprint};
+pub use saver::{Saver, SaverMetrics};
 pub use service::{Feed, FeedTask, Service, run};
 pub use worker::needed_history_ms;

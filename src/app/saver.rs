@@ -25,14 +25,16 @@ enum Message {
 
 /// What the saver counts.
 #[derive(Clone, Debug)]
-pub(super) struct SaverMetrics {
-    pub(super) last_success: Gauge,
-    pub(super) failures: IntCounter,
+pub struct SaverMetrics {
+    /// When the last checkpoint was written, seconds since the epoch.
+    pub last_success: Gauge,
+    /// Checkpoints that could not be written.
+    pub failures: IntCounter,
 }
 
 /// The engine's side of checkpointing.
 #[derive(Debug)]
-pub(super) struct Saver {
+pub struct Saver {
     sender: Option<SyncSender<Message>>,
     thread: Option<JoinHandle<()>>,
     next_number: u64,
@@ -61,7 +63,7 @@ impl Saver {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(
+    pub fn start(
         store: Store,
         next_number: u64,
         metrics: SaverMetrics,
@@ -80,12 +82,12 @@ impl Saver {
     }
 
     /// Whether a checkpoint is being captured.
-    pub(super) fn is_busy(&self) -> bool {
+    pub fn is_busy(&self) -> bool {
         matches!(self.state, State::Capturing(_))
     }
 
     /// Begins a checkpoint of the present state; nothing while one is under way.
-    pub(super) fn begin(&mut self, engine: &mut Engine, head: Head) {
+    pub fn begin(&mut self, engine: &mut Engine, head: Head) {
         if self.is_busy() {
             return;
         }
@@ -102,7 +104,7 @@ impl Saver {
     }
 
     /// Hands over a few sections; never waits.
-    pub(super) fn step(&mut self, engine: &mut Engine) {
+    pub fn step(&mut self, engine: &mut Engine) {
         for _ in 0..STEP {
             let State::Capturing(kept) = &mut self.state else {
                 return;
@@ -131,7 +133,7 @@ impl Saver {
     }
 
     /// Finishes what is under way, writes one last checkpoint, and waits for the thread.
-    pub(super) fn finish(mut self, engine: &mut Engine, head: &Head) {
+    pub fn finish(mut self, engine: &mut Engine, head: &Head) {
         while self.is_busy() {
             self.step_or_wait(engine);
         }
