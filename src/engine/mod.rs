@@ -13,6 +13,7 @@ mod delta;
 mod hashing;
 mod history;
 mod kept_view;
+mod key_sums;
 mod ledger;
 mod panes;
 mod persist;
@@ -23,6 +24,7 @@ mod settings;
 mod snapshot;
 mod view;
 mod waiting;
+mod window;
 
 use std::sync::Arc;
 

@@ -6,62 +6,20 @@
 use std::collections::BTreeMap;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind, decode, encode};
 use super::delta::{Delta, Figure, Item, Items, read_row, write_row};
+use super::key_sums::KeySums;
 use super::routes::{KeyId, RouteId, Routes};
 use super::rows::{Rows, canonical_rows};
-use crate::kpi::{Buckets, Count, MatureTotals, STEPS, Survival, Totals};
+use super::window::{Part, Window, WindowCell};
+use crate::kpi::Count;
 use crate::time::Timestamp;
-use crate::window::{Range, WindowGeometry, common_pane_ms};
+use crate::window::{WindowGeometry, common_pane_ms};
 
 /// Deltas gathered before they are folded even without a view.
 const MAX_PENDING: usize = 8192;
-
-/// The counts of one key in one window.
-#[derive(Clone, Debug, Default)]
-pub(super) struct WindowCell {
-    pub(super) totals: Totals,
-    pub(super) mature: MatureTotals,
-    pub(super) survival: Option<Box<Survival>>,
-    pub(super) buckets: Buckets,
-}
-
-/// One window: what it covers now, and its cells by key.
-#[derive(Debug)]
-struct Window {
-    geometry: WindowGeometry,
-    /// First contacts are told by repeat contacts: there is a mature cohort.
-    by_repeats: bool,
-    /// The same, and the window is longer than the horizon.
-    has_survival: bool,
-    main: Range,
-    mature: Range,
-    followed: Range,
-    /// The part of the followed cohort that has been followed for more than each step.
-    at_risk: [Range; STEPS],
-    cells: Vec<WindowCell>,
-    revisions: Revisions,
-}
-
-/// At which view each key of a window changed last.
-#[derive(Debug)]
-struct Revisions {
-    /// Number of the view to come, from 1.
-    next: u64,
-    /// By key; 0 for one that never changed.
-    of: Vec<u64>,
-}
-
-/// Which counts of a window a range of rows feeds.
-#[derive(Clone, Copy, Debug)]
-enum Part {
-    Main,
-    Mature,
-    Followed,
-    AtRisk(usize),
-}
 
 /// All panes and windows.
 #[derive(Debug)]
@@ -69,8 +27,8 @@ pub(super) struct Panes {
     pane_ms: i64,
     /// Rows keep their exact moment, since a delayed window ends inside a pane.
     exact_moments: bool,
-    /// Breakdowns with handle-time quantiles.
-    has_quantiles: Vec<bool>,
+    /// On their way to the windows; empty but for the time of a fold or a move.
+    sums: KeySums,
     windows: Vec<Window>,
     /// The instant the windows stand at; `None` until the first view.
     at: Option<Timestamp>,
@@ -83,11 +41,16 @@ pub(super) struct Panes {
     kept_ms: i64,
     /// First contacts are told by repeat contacts.
     by_repeats: bool,
-    pending: Vec<(Timestamp, RouteId, Delta)>,
+    /// What is gathered before it is folded: moment, route and place in `deltas`.
+    pending: Vec<(Timestamp, RouteId, usize)>,
     pending_index: HashMap<(Timestamp, RouteId), usize, DefaultHashBuilder>,
-    spare: Vec<Delta>,
+    /// Those behind the last pending one are empty and keep their memory.
+    deltas: Vec<Delta>,
     capture: Option<PaneCapture>,
 }
+
+/// Which windows cover a moment, in their order.
+type Covering = SmallVec<[bool; 8]>;
 
 /// A capture of the rows: panes only grow, so it is enough to remember how long each was. A pane
 /// that is dropped meanwhile is out of every window for good and need not be captured.
@@ -118,7 +81,7 @@ impl Panes {
         Self {
             pane_ms: common_pane_ms(geometries),
             exact_moments: geometries.iter().any(|geometry| geometry.delay_ms > 0),
-            has_quantiles,
+            sums: KeySums::new(has_quantiles),
             windows,
             at: None,
             rows: Rows::new(common_pane_ms(geometries)),
@@ -127,7 +90,7 @@ impl Panes {
             by_repeats,
             pending: Vec::new(),
             pending_index: HashMap::default(),
-            spare: Vec::new(),
+            deltas: Vec::new(),
             capture: None,
         }
     }
@@ -150,14 +113,16 @@ impl Panes {
         let at = if let Some(at) = self.pending_index.get(&(moment, route)) {
             *at
         } else {
+            let at = self.pending.len();
             routes.retain(route);
-            let delta = self.spare.pop().unwrap_or_default();
-            self.pending.push((moment, route, delta));
-            self.pending_index
-                .insert((moment, route), self.pending.len() - 1);
-            self.pending.len() - 1
+            self.pending.push((moment, route, at));
+            self.pending_index.insert((moment, route), at);
+            if self.deltas.len() == at {
+                self.deltas.push(Delta::default());
+            }
+            at
         };
-        self.pending.get_mut(at).map(|entry| &mut entry.2)
+        self.deltas.get_mut(at)
     }
 
     /// Whether so much has been gathered that it should be folded.
@@ -168,38 +133,64 @@ impl Panes {
     /// Folds what has been gathered into the windows and the panes.
     pub(super) fn fold(&mut self, routes: &mut Routes) {
         let mut pending = std::mem::take(&mut self.pending);
+        let mut deltas = std::mem::take(&mut self.deltas);
         self.pending_index.clear();
-        pending.sort_unstable_by_key(|entry| (entry.0, entry.1));
-        for (moment, route, mut delta) in pending.drain(..) {
-            let items = delta.items();
-            if !items.is_empty() {
+        pending.sort_unstable();
+        for window in &mut self.windows {
+            window.make_room(routes.key_count());
+        }
+        let mut items = Items::new();
+        let mut covering = Covering::new();
+        for (moment, route, at) in pending.drain(..) {
+            let delta = &mut deltas[at];
+            delta.items(&mut items);
+            delta.clear();
+            if !items.is_empty() && moment >= self.bound() {
+                let covers = |window: &Window| window.covers(moment);
+                if self.windows.iter().map(covers).ne(covering.iter().copied()) {
+                    self.hand_on(&covering);
+                    covering = self.windows.iter().map(covers).collect();
+                }
                 self.fold_row(moment, route, &items, routes);
             }
             routes.release(route);
-            delta.clear();
-            self.spare.push(delta);
         }
+        self.hand_on(&covering);
         self.pending = pending;
+        self.deltas = deltas;
     }
 
     fn fold_row(&mut self, moment: Timestamp, route: RouteId, items: &Items, routes: &mut Routes) {
-        if moment < self.bound() {
+        self.rows.add(moment, route, items, routes);
+        self.sums.add(&routes.route(route).keys, items, 1);
+        if !self.by_repeats {
             return;
         }
-        self.rows.add(moment, route, items, routes);
-        if self.by_repeats {
-            let first_contacts = of_first_contacts(items);
-            self.first_rows.add(moment, route, &first_contacts, routes);
+        let first_contacts = of_first_contacts(items);
+        if first_contacts.is_empty() {
+            return;
         }
+        self.first_rows.add(moment, route, &first_contacts, routes);
         let keys = &routes.route(route).keys;
         for window in &mut self.windows {
-            window.make_room(routes.key_count());
             for (part, range) in window.parts() {
-                if range.contains(moment) {
-                    window.apply(part, keys, items, 1, &self.has_quantiles);
+                if part.is_of_first_contacts() && range.contains(moment) {
+                    window.follow(part, keys, &first_contacts, 1);
                 }
             }
         }
+    }
+
+    /// Hands what has been added up by key to the windows that cover it.
+    fn hand_on(&mut self, covering: &Covering) {
+        let windows = &mut self.windows;
+        self.sums.drain(|key, sum| {
+            for (window, covers) in windows.iter_mut().zip(covering) {
+                if *covers {
+                    window.add(key, sum);
+                }
+            }
+        });
     }
 
     /// Moves every window to the instant `at`; never backwards.
@@ -216,13 +207,8 @@ impl Panes {
                 if before == after {
                     continue;
                 }
-                let rows = if part.is_of_first_contacts() {
-                    &self.first_rows
-                } else {
-                    &self.rows
-                };
-                window.shift(part, (before, after), rows, routes, &self.has_quantiles);
-                window.set(part, after);
+                let rows = rows_of(part, &self.rows, &self.first_rows);
+                window.shift(part, (before, after), rows, routes, &mut self.sums);
             }
         }
         self.drop_before(at, routes);
@@ -240,25 +226,16 @@ impl Panes {
         let Some(kept) = self.windows.get(window) else {
             return;
         };
-        let mut moved = Window {
-            has_survival: false,
-            ..Window::new(&kept.geometry, kept.by_repeats)
-        };
+        let mut moved = kept.anew();
         moved.make_room(routes.key_count());
         // Quantiles have no history.
-        let has_quantiles = vec![false; self.has_quantiles.len()];
+        let mut sums = KeySums::new(Vec::new());
         for at in instants {
             let ranges = moved.geometry.ranges(*at);
             let targets = [ranges.window, ranges.mature];
             for ((part, before), after) in moved.parts().into_iter().zip(targets) {
-                let change = (before, after);
-                let rows = if part.is_of_first_contacts() {
-                    &self.first_rows
-                } else {
-                    &self.rows
-                };
-                moved.shift(part, change, rows, routes, &has_quantiles);
-                moved.set(part, after);
+                let rows = rows_of(part, &self.rows, &self.first_rows);
+                moved.shift(part, (before, after), rows, routes, &mut sums);
             }
             visit(&moved.cells);
         }
@@ -412,6 +389,15 @@ impl Panes {
     }
 }
 
+/// The rows that a part is counted from.
+fn rows_of<'r>(part: Part, rows: &'r Rows, first_rows: &'r Rows) -> &'r Rows {
+    if part.is_of_first_contacts() {
+        first_rows
+    } else {
+        rows
+    }
+}
+
 /// The items that the mature cohort and the survival analysis look at.
 fn of_first_contacts(items: &Items) -> Items {
     let is_of_first_contacts = |item: &&Item| match item.figure() {
@@ -420,227 +406,4 @@ fn of_first_contacts(items: &Items) -> Items {
         Figure::Squares(_) | Figure::Bucket(_) => false,
     };
     items.iter().filter(is_of_first_contacts).copied().collect()
-}
-
-/// What lies in `before` but not in `after`, and the reverse; each at most two ranges.
-fn difference(before: Range, after: Range) -> ([Range; 2], [Range; 2]) {
-    (minus(before, after), minus(after, before))
-}
-
-fn minus(left: Range, right: Range) -> [Range; 2] {
-    if right.is_empty() || left.is_empty() {
-        return [left, Range::EMPTY];
-    }
-    let head = Range {
-        from: left.from,
-        to: left.to.min(right.from),
-    };
-    let tail = Range {
-        from: left.from.max(right.to),
-        to: left.to,
-    };
-    [head, tail]
-}
-
-impl Part {
-    /// Whether it is counted from rows of first contacts.
-    fn is_of_first_contacts(self) -> bool {
-        match self {
-            Self::Main => false,
-            Self::Mature | Self::Followed | Self::AtRisk(_) => true,
-        }
-    }
-}
-
-impl Window {
-    fn new(geometry: &WindowGeometry, by_repeats: bool) -> Self {
-        Self {
-            geometry: geometry.clone(),
-            by_repeats,
-            has_survival: by_repeats && geometry.length_ms > geometry.horizon_ms,
-            main: Range::EMPTY,
-            mature: Range::EMPTY,
-            followed: Range::EMPTY,
-            at_risk: [Range::EMPTY; STEPS],
-            cells: Vec::new(),
-            revisions: Revisions {
-                next: 1,
-                of: Vec::new(),
-            },
-        }
-    }
-
-    /// Takes the rows out that a part no longer covers, and those in that it covers now.
-    fn shift(
-        &mut self,
-        part: Part,
-        (before, after): (Range, Range),
-        rows: &Rows,
-        routes: &Routes,
-        has_quantiles: &[bool],
-    ) {
-        let is_new_day = self.geometry.day.is_some() && before.from != after.from;
-        let (leave, enter) = if is_new_day {
-            // A day is over: nothing of it is left, and what began is small.
-            self.clear(part);
-            ([Range::EMPTY; 2], [after, Range::EMPTY])
-        } else {
-            difference(before, after)
-        };
-        for (range, sign) in [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)] {
-            rows.sweep(range, &mut |route, items| {
-                self.apply(part, &routes.route(route).keys, items, sign, has_quantiles);
-            });
-        }
-    }
-
-    fn make_room(&mut self, keys: usize) {
-        if self.cells.len() < keys {
-            self.cells.resize_with(keys, WindowCell::default);
-            self.revisions.of.resize(keys, 0);
-        }
-    }
-
-    /// The parts of the window with the ranges they cover now.
-    fn parts(&self) -> SmallVec<[(Part, Range); 2]> {
-        let mut parts = smallvec![(Part::Main, self.main)];
-        if self.by_repeats {
-            parts.push((Part::Mature, self.mature));
-        }
-        if self.has_survival {
-            parts.push((Part::Followed, self.followed));
-            parts.extend((0..STEPS).map(|step| (Part::AtRisk(step), self.at_risk[step])));
-        }
-        parts
-    }
-
-    /// The ranges the same parts cover at the instant `at`. Without delays all rows lie before T,
-    /// so the window's end is left open.
-    fn targets(&self, at: Timestamp, exact_moments: bool) -> Vec<Range> {
-        let ranges = self.geometry.ranges(at);
-        let main = if exact_moments && self.geometry.delay_ms > 0 {
-            ranges.window
-        } else {
-            Range {
-                from: ranges.window.from,
-                to: Timestamp::MAX,
-            }
-        };
-        let mut targets = vec![main];
-        if self.by_repeats {
-            targets.push(ranges.mature);
-        }
-        if self.has_survival {
-            targets.push(ranges.followed);
-            for steps in 1..=28 {
-                targets.push(self.geometry.followed_for(&ranges, steps, 28));
-            }
-        }
-        targets
-    }
-
-    /// Forgets what a part of a day so far has counted.
-    fn clear(&mut self, part: Part) {
-        self.revisions.of.fill(self.revisions.next);
-        for cell in &mut self.cells {
-            match part {
-                Part::Main => {
-                    cell.totals = Totals::default();
-                    cell.buckets = Buckets::default();
-                }
-                Part::Mature => cell.mature = MatureTotals::default(),
-                // They exist in rolling windows alone.
-                Part::Followed | Part::AtRisk(_) => {}
-            }
-        }
-    }
-
-    fn set(&mut self, part: Part, range: Range) {
-        match part {
-            Part::Main => self.main = range,
-            Part::Mature => self.mature = range,
-            Part::Followed => self.followed = range,
-            Part::AtRisk(step) => self.at_risk[step] = range,
-        }
-    }
-
-    fn apply(
-        &mut self,
-        part: Part,
-        keys: &[KeyId],
-        items: &Items,
-        sign: i64,
-        has_quantiles: &[bool],
-    ) {
-        for (key, quantiles) in keys.iter().zip(has_quantiles) {
-            let Some(cell) = self.cells.get_mut(key.at()) else {
-                continue;
-            };
-            if let Some(revision) = self.revisions.of.get_mut(key.at()) {
-                *revision = self.revisions.next;
-            }
-            match part {
-                Part::Main => cell.apply(items, sign, *quantiles),
-                Part::Mature => cell.apply_mature(items, sign),
-                Part::Followed => cell.apply_followed(items, sign),
-                Part::AtRisk(step) => cell.apply_at_risk(step, items, sign),
-            }
-        }
-    }
-}
-
-impl WindowCell {
-    fn apply(&mut self, items: &Items, sign: i64, quantiles: bool) {
-        for item in items {
-            match item.figure() {
-                Figure::Count(at) => self.totals.counts[at] += sign * item.amount(),
-                Figure::Squares(at) => self.totals.squares[at] += i128::from(sign) * item.wide(),
-                Figure::Repeats(_) => {}
-                Figure::Bucket(bucket) => {
-                    if quantiles {
-                        let count = i32::try_from(sign * item.amount()).unwrap_or(0);
-                        self.buckets.add(bucket, count);
-                    }
-                }
-            }
-        }
-    }
-
-    fn apply_mature(&mut self, items: &Items, sign: i64) {
-        self.mature.first += sign * count_of(items, Count::FcrFirst);
-        self.mature.resolved += sign * count_of(items, Count::FcrResolved);
-    }
-
-    fn apply_followed(&mut self, items: &Items, sign: i64) {
-        let survival = self.survival.get_or_insert_default();
-        survival.first += sign * count_of(items, Count::FcrFirst);
-        survival.failed_at_once += sign * count_of(items, Count::FcrFailedAtOnce);
-    }
-
-    fn apply_at_risk(&mut self, step: usize, items: &Items, sign: i64) {
-        let mut at_risk =
-            count_of(items, Count::FcrFirst) - count_of(items, Count::FcrFailedAtOnce);
-        let mut repeats = 0;
-        for item in items {
-            if let Figure::Repeats(of) = item.figure() {
-                if of < step {
-                    at_risk -= item.amount();
-                } else if of == step {
-                    repeats += item.amount();
-                }
-            }
-        }
-        if at_risk != 0 || repeats != 0 {
-            let survival = self.survival.get_or_insert_default();
-            survival.at_risk[step] += sign * at_risk;
-            survival.repeats[step] += sign * repeats;
-        }
-    }
-}
-
-fn count_of(items: &Items, count: Count) -> i64 {
-    items
-        .iter()
-        .find(|item| item.figure() == Figure::Count(count.index()))
-        .map_or(0, |item| item.amount())
 }

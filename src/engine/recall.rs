@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::history::{HISTORY_KPIS, History, KeyPoints, MOST_KEYS, NO_VALUES, Point};
-use super::panes::WindowCell;
 use super::routes::KeyId;
+use super::window::WindowCell;
 use crate::kpi::{Cell, Kpi, Settings};
 use crate::time::Timestamp;
 

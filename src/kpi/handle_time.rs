@@ -80,6 +80,46 @@ impl Buckets {
         }
     }
 
+    /// Adds changes of different buckets, ordered by bucket.
+    pub fn add_all(&mut self, changes: &[(u16, i32)]) {
+        if changes.len() * 8 < self.counts.len() {
+            for (bucket, count) in changes {
+                self.add(*bucket, *count);
+            }
+            return;
+        }
+        // Merged from the end, in place.
+        let known = self.counts.len();
+        let mut from = known;
+        let mut to = known + self.count_missing(changes);
+        self.counts.resize(to, (0, 0));
+        for (bucket, count) in changes.iter().rev() {
+            while from > 0 && self.counts[from - 1].0 > *bucket {
+                from -= 1;
+                to -= 1;
+                self.counts[to] = self.counts[from];
+            }
+            let mut sum = *count;
+            if from > 0 && self.counts[from - 1].0 == *bucket {
+                from -= 1;
+                sum += self.counts[from].1;
+            }
+            to -= 1;
+            self.counts[to] = (*bucket, sum);
+        }
+        self.counts.retain(|entry| entry.1 != 0);
+    }
+
+    /// How many of these buckets, which are ordered, hold no count.
+    fn count_missing(&self, changes: &[(u16, i32)]) -> usize {
+        let mut known = self.counts.iter().peekable();
+        let is_missing = |change: &&(u16, i32)| {
+            while known.next_if(|entry| entry.0 < change.0).is_some() {}
+            known.peek().is_none_or(|entry| entry.0 != change.0)
+        };
+        changes.iter().filter(is_missing).count()
+    }
+
     /// Nothing counted.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
@@ -142,6 +182,23 @@ mod tests {
                 "{value} reads {middle}"
             );
             value += value / 89 + 1;
+        }
+    }
+
+    proptest::proptest! {
+        /// One by one or all at once is the same.
+        #[test]
+        fn many_changes_are_each_of_them(rounds in proptest::collection::vec(
+            proptest::collection::btree_map(0_u16..40, -3_i32..4, 0..30), 0..6)) {
+            let (mut at_once, mut one_by_one) = (Buckets::default(), Buckets::default());
+            for round in rounds {
+                let changes: Vec<(u16, i32)> = round.into_iter().collect();
+                at_once.add_all(&changes);
+                for (bucket, count) in changes {
+                    one_by_one.add(bucket, count);
+                }
+                proptest::prop_assert_eq!(&at_once, &one_by_one);
+            }
         }
     }
 
