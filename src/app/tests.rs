@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::pipeline::Pipeline;
 use super::recovery::{Rebuild, RecoveryError, fingerprint, recover};
-use crate::checkpoint::{FormatError, Head, Place, Store};
+use crate::checkpoint::{FORMAT_VERSION, FormatError, Head, Place, Store};
 use crate::config::Config;
 use crate::engine::{Engine, WaitingPolicy};
 use crate::event::HashKey;
@@ -358,14 +358,29 @@ fn state_is_rebuilt_only_from_a_stream_that_holds_what_it_takes() {
     }
 }
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoint-v1")
+fn fixture(version: u32) -> PathBuf {
+    let name = format!("tests/fixtures/checkpoint-v{version}");
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Issue 4, show 6. A state of format version 1 gives the figures that it had. When this fails, the
-/// format has changed: raise `FORMAT_VERSION`, keep this file, and read or refuse it with words.
+/// A state of format version 1 is refused with words, and nothing of it is touched.
 #[test]
-fn the_checkpoint_of_version_1_is_read() {
+fn the_checkpoint_of_version_1_is_refused() {
+    let store = Store::new(&fixture(1), 3);
+    let (number, path) = store.list().unwrap().remove(0);
+    let refused = store.read(number, &path).unwrap_err();
+    assert!(matches!(refused, FormatError::Version { found: 1 }));
+    let words = format!("format version 1 where this build reads {FORMAT_VERSION}");
+    assert_eq!(refused.to_string(), words);
+    assert!(path.exists());
+}
+
+/// Issue 4, show 6. A state of the present format version gives the figures that it had. When this
+/// fails, the format has changed: raise `FORMAT_VERSION`, keep this file, and read or refuse it with
+/// words.
+#[test]
+fn the_checkpoint_of_this_version_is_read() {
+    let fixture = || fixture(FORMAT_VERSION);
     let store = Store::new(&fixture(), 3);
     let (number, path) = store.list().unwrap().remove(0);
     let found = store.read(number, &path).unwrap();
@@ -379,6 +394,7 @@ fn the_checkpoint_of_version_1_is_read() {
 #[test]
 #[ignore = "writes the fixture of the present format version"]
 fn writes_the_fixture() {
+    let fixture = || fixture(FORMAT_VERSION);
     fs::create_dir_all(fixture()).unwrap();
     let mut pipeline = fresh();
     feed(&mut pipeline, &messages(300));

@@ -18,7 +18,7 @@ use crate::engine::{Section, SectionKind};
 use crate::time::Timestamp;
 
 /// The version this build writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"CXPULSE\n";
 /// No head is longer; a longer one is not a head.
@@ -294,14 +294,14 @@ mod tests {
     #[test]
     fn another_version_is_named() {
         let (_, _, mut bytes) = file();
-        bytes[8] = 2;
+        bytes[8] = 3;
         assert!(matches!(read(&bytes), Err(FormatError::Damaged { .. })));
         let length = usize::from(bytes[12]);
         let checksum = xxh3_64(&bytes[..16 + length]);
         bytes[16 + length..24 + length].copy_from_slice(&checksum.to_le_bytes());
         assert!(matches!(
             read(&bytes),
-            Err(FormatError::Version { found: 2 })
+            Err(FormatError::Version { found: 3 })
         ));
     }
 }

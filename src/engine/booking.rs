@@ -168,7 +168,6 @@ impl Booking {
             FcrMatch::Customer => None,
         };
         InteractionBody {
-            tie: interaction.tie,
             chain: interaction
                 .customer
                 .filter(|_| is_contact)
@@ -177,7 +176,6 @@ impl Booking {
             abandoned: interaction.abandoned,
             transferred: interaction.transferred,
             resolved: interaction.resolved,
-            started_at: interaction.started_at,
             wait_ms: interaction.wait_ms,
             handle_ms: interaction.handle_ms,
         }
@@ -248,14 +246,11 @@ impl Booking {
             self.routes.release(route);
             return;
         }
-        let mut moved = entry.clone();
-        self.give(survey_id, &moved, -1);
-        self.routes.release(moved.route);
-        moved.route = route;
-        self.give(survey_id, &moved, 1);
-        if let Some(known) = ledger.get_mut(survey_id) {
-            known.route = route;
-        }
+        self.book(&entry, -1);
+        self.routes.release(entry.route);
+        let moved = Entry { route, ..entry };
+        self.book(&moved, 1);
+        ledger.set_route(survey_id, route);
     }
 
     /// Gives up the references of an entry that has left the ledger.
@@ -266,11 +261,39 @@ impl Booking {
         }
     }
 
-    /// Gives the contribution of a version (`sign` 1) or takes it back (-1). A withdrawn one has
-    /// none.
-    pub(super) fn give(&mut self, id: IdHash, entry: &Entry, sign: i64) -> Option<Inserted> {
-        if entry.excluded {
+    /// Gives the contribution of a version. A withdrawn one has none.
+    pub(super) fn give(&mut self, id: IdHash, entry: &Entry, event: &Event) -> Option<Inserted> {
+        self.book(entry, 1);
+        let (Some(chain), Event::Interaction(interaction)) = (chain_of(entry), event) else {
             return None;
+        };
+        let contact = self.rules.contact(id, entry.route, interaction);
+        let mut effects = Booked::default();
+        let inserted = self
+            .chains
+            .insert(chain, contact, &mut self.routes, &mut effects);
+        self.book_effects(effects);
+        Some(inserted)
+    }
+
+    /// Takes the contribution of a version back.
+    pub(super) fn take(&mut self, id: IdHash, entry: &Entry) {
+        self.book(entry, -1);
+        let Some(chain) = chain_of(entry) else { return };
+        let mut effects = Booked::default();
+        let unchained = self
+            .chains
+            .remove(chain, entry.event_time, id.low(), &mut effects);
+        self.book_effects(effects);
+        if let Some(route) = unchained {
+            self.routes.release(route);
+        }
+    }
+
+    /// Books what a record adds by itself, or takes it back with `sign` -1.
+    fn book(&mut self, entry: &Entry, sign: i64) {
+        if entry.excluded {
+            return;
         }
         if let Some(delta) = self
             .panes
@@ -283,34 +306,12 @@ impl Booking {
                 delta.handle_time(handle_ms, if sign > 0 { 1 } else { -1 });
             }
         }
-        let Body::Interaction(interaction) = &entry.body else {
-            return None;
-        };
-        let chain = interaction.chain?;
-        let Self {
-            chains,
-            panes,
-            routes,
-            rules,
-            ..
-        } = self;
-        let mut effects = Booked::default();
-        let contact = rules.contact(id, entry, interaction);
-        let mut inserted = None;
-        let mut unchained = None;
-        if sign > 0 {
-            inserted = Some(chains.insert(chain, contact, routes, &mut effects));
-        } else {
-            let order = (contact.event_time, contact.tie, contact.id);
-            unchained = chains.remove(chain, order, &mut effects);
-        }
+    }
+
+    fn book_effects(&mut self, effects: Booked) {
         for effect in effects.0 {
-            effect.book(panes, routes, rules);
+            effect.book(&mut self.panes, &mut self.routes, &self.rules);
         }
-        if let Some(route) = unchained {
-            routes.release(route);
-        }
-        inserted
     }
 
     /// Counts the first version of a record in the counters of its keys.
@@ -365,6 +366,14 @@ impl Booking {
     pub(super) fn expire(&mut self, stream_time: Timestamp) {
         self.chains.expire(stream_time, &mut self.routes);
         self.panes.trim(stream_time, &mut self.routes);
+    }
+}
+
+/// The chain that a version has a contact in.
+fn chain_of(entry: &Entry) -> Option<IdHash> {
+    match &entry.body {
+        Body::Interaction(interaction) if !entry.excluded => interaction.chain,
+        Body::Interaction(_) | Body::Survey(_) => None,
     }
 }
 
@@ -435,14 +444,15 @@ impl Rules {
         }
     }
 
-    fn contact(&self, id: IdHash, entry: &Entry, interaction: &InteractionBody) -> Contact {
-        let start = interaction.started_at.unwrap_or(entry.event_time);
+    fn contact(&self, id: IdHash, route: RouteId, interaction: &Interaction) -> Contact {
+        let event_time = interaction.record.event_time;
+        let start = interaction.started_at.unwrap_or(event_time);
         Contact {
-            event_time: entry.event_time,
+            event_time,
             tie: interaction.tie,
             id: id.low(),
             start,
-            route: entry.route,
+            route,
             failed: interaction.resolved == Some(false)
                 || (interaction.transferred && self.transfer_fails),
             resolved: interaction.resolved == Some(true),

@@ -169,15 +169,21 @@ impl Chains {
     pub(super) fn remove(
         &mut self,
         chain_id: IdHash,
-        (event_time, tie, id): (Timestamp, u64, u64),
+        event_time: Timestamp,
+        id: u64,
         effects: &mut impl Effects,
     ) -> Option<RouteId> {
         let horizon_ms = self.horizon_ms;
         let shard = self.shard(chain_id.0);
         let chain = shard.get_mut(&chain_id.0)?;
-        let at = chain
-            .binary_search_by_key(&(event_time, tie, id), Contact::order)
-            .ok()?;
+        let from = chain.partition_point(|contact| contact.event_time < event_time);
+        let same_time = chain[from..]
+            .iter()
+            .take_while(|contact| contact.event_time == event_time);
+        let at = from
+            + same_time
+                .map(|contact| contact.id)
+                .position(|known| known == id)?;
         let route = chain[at].route;
         remove_at(chain, at, horizon_ms, effects);
         if chain.is_empty() {

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashMap;
-
+use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
 
 use super::capture::{
@@ -12,11 +11,15 @@ use super::capture::{
 };
 use super::hashing::{IdentityState, shard_of};
 use super::routes::RouteId;
+use super::slot::Slot;
 use crate::event::{IdHash, Record};
 use crate::time::Timestamp;
 
 /// Shards of the ledger; bounds how long one table takes to grow.
 pub(super) const SHARDS: usize = 1024;
+
+/// Slots of one chunk.
+const CHUNK: usize = 1 << 12;
 
 /// The winning version of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,14 +46,12 @@ pub(super) enum Body {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct InteractionBody {
-    pub(super) tie: u64,
     /// The chain of a handled inbound interaction with a customer.
     pub(super) chain: Option<IdHash>,
     pub(super) inbound: bool,
     pub(super) abandoned: bool,
     pub(super) transferred: bool,
     pub(super) resolved: Option<bool>,
-    pub(super) started_at: Option<Timestamp>,
     pub(super) wait_ms: Option<u64>,
     pub(super) handle_ms: Option<u64>,
 }
@@ -78,11 +79,23 @@ pub(super) enum Version {
     Duplicate,
 }
 
+/// Where the slot of an entry is.
+type Place = u32;
+
 #[derive(Debug, Default)]
 struct Shard {
-    entries: HashMap<u128, Entry, IdentityState>,
+    /// Places of the entries, by id.
+    index: HashTable<Place>,
     /// Surveys that take dimensions from an interaction, by interaction.
     joins: HashMap<u128, Vec<u128>, IdentityState>,
+}
+
+/// Slots by place, in chunks: what is there is never moved to make room. Entries that came together
+/// lie together, and go together.
+#[derive(Debug, Default)]
+struct Slots {
+    chunks: Vec<Box<[Slot]>>,
+    free: Vec<Place>,
 }
 
 /// All entries.
@@ -92,10 +105,11 @@ pub(super) struct Ledger {
     join_ms: i64,
     max_entries: usize,
     shards: Vec<Shard>,
+    slots: Slots,
     entries: usize,
     /// Records by the bucket in which their memory ends; one that has moved on meanwhile stands in
-    /// a later bucket, too.
-    expiry: BTreeMap<i64, Vec<u128>>,
+    /// a later bucket, too, and one that has gone may have left its place to another.
+    expiry: BTreeMap<i64, Vec<Place>>,
     bucket_ms: i64,
     /// The youngest event time that had to go before its time.
     evicted_until: Option<Timestamp>,
@@ -110,6 +124,7 @@ impl Ledger {
             join_ms,
             max_entries,
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            slots: Slots::default(),
             entries: 0,
             expiry: BTreeMap::new(),
             bucket_ms: (longest_ms / 512).max(1),
@@ -127,39 +142,48 @@ impl Ledger {
         &self.shards[shard_of(id.0, SHARDS)]
     }
 
-    /// The shard of a record, about to change.
-    fn shard_mut(&mut self, id: IdHash) -> &mut Shard {
+    /// The entry of a record is about to change: a capture takes its shard as it is.
+    fn before_change(&mut self, id: IdHash) {
         let at = shard_of(id.0, SHARDS);
         if let Some(capture) = &mut self.capture
             && capture.is_due(at)
         {
-            let bytes = self.shards[at].encoded(&capture.numbers);
+            let bytes = self.shards[at].encoded(&self.slots, &capture.numbers);
             capture.store(at, bytes);
         }
-        &mut self.shards[at]
     }
 
-    pub(super) fn get(&self, id: IdHash) -> Option<&Entry> {
-        self.shard(id).entries.get(&id.0)
+    fn place_of(&self, id: IdHash) -> Option<Place> {
+        let is_it = |place: &Place| self.slots.at(*place).id() == id;
+        self.shard(id).index.find(id.low(), is_it).copied()
     }
 
-    pub(super) fn get_mut(&mut self, id: IdHash) -> Option<&mut Entry> {
-        self.shard_mut(id).entries.get_mut(&id.0)
+    pub(super) fn get(&self, id: IdHash) -> Option<Entry> {
+        self.place_of(id).map(|place| self.slots.at(place).entry())
+    }
+
+    /// The record is booked elsewhere.
+    pub(super) fn set_route(&mut self, id: IdHash, route: RouteId) {
+        self.before_change(id);
+        if let Some(place) = self.place_of(id) {
+            self.slots.at_mut(place).set_route(route);
+        }
     }
 
     /// The version rule, applied here and nowhere else: the greatest version time counts; with
     /// equal ones an equal record is a duplicate and of changed ones the later in the stream wins.
-    pub(super) fn judge(&mut self, record: &Record, order: u64) -> Version {
-        let Some(known) = self.get(record.id) else {
+    pub(super) fn judge(&mut self, known: Option<&Entry>, record: &Record, order: u64) -> Version {
+        let Some(known) = known else {
             return Version::First;
         };
         match record.version_time.cmp(&known.version_time) {
             std::cmp::Ordering::Greater => Version::Newer,
             std::cmp::Ordering::Equal if record.content == known.content => {
-                if order > known.order
-                    && let Some(winner) = self.get_mut(record.id)
-                {
-                    winner.order = order;
+                if order > known.order {
+                    self.before_change(record.id);
+                    if let Some(place) = self.place_of(record.id) {
+                        self.slots.at_mut(place).set_order(order);
+                    }
                 }
                 Version::Duplicate
             }
@@ -168,25 +192,39 @@ impl Ledger {
         }
     }
 
-    /// Puts a version in the place of the one known and gives that one back.
-    pub(super) fn put(&mut self, id: IdHash, entry: Entry) -> Option<Entry> {
-        self.schedule(id, &entry);
-        let joins = joined_interaction(&entry);
-        let before = self.shard_mut(id).entries.insert(id.0, entry);
-        match &before {
-            None => self.entries += 1,
-            Some(before) => self.unlink(id, joined_interaction(before)),
+    /// Puts a version in the place of the one `known`, which the ledger has under this id.
+    pub(super) fn put(&mut self, id: IdHash, entry: &Entry, known: Option<&Entry>) {
+        self.before_change(id);
+        let slot = Slot::pack(id, entry);
+        let place = match self.place_of(id) {
+            Some(place) => {
+                *self.slots.at_mut(place) = slot;
+                place
+            }
+            None => self.insert(id, slot),
+        };
+        self.schedule(place, &slot);
+        let before = known.and_then(joined_interaction);
+        let joins = joined_interaction(entry);
+        if before != joins {
+            self.unlink(id, before);
+            self.link(id, joins);
         }
-        self.link(id, joins);
-        before
     }
 
-    fn schedule(&mut self, id: IdHash, entry: &Entry) {
-        let bucket = self
-            .expires_at(entry)
-            .as_millis()
-            .div_euclid(self.bucket_ms);
-        self.expiry.entry(bucket).or_default().push(id.0);
+    fn insert(&mut self, id: IdHash, slot: Slot) -> Place {
+        let place = self.slots.put(slot);
+        let slots = &self.slots;
+        let hash_of = |other: &Place| slots.at(*other).id().low();
+        let index = &mut self.shards[shard_of(id.0, SHARDS)].index;
+        index.insert_unique(id.low(), place, hash_of);
+        self.entries += 1;
+        place
+    }
+
+    fn schedule(&mut self, place: Place, slot: &Slot) {
+        let bucket = self.expiry_bucket(slot);
+        self.expiry.entry(bucket).or_default().push(place);
     }
 
     fn link(&mut self, survey: IdHash, interaction: Option<IdHash>) {
@@ -224,15 +262,20 @@ impl Ledger {
     /// When the memory of an entry ends: once stream time is greater. Interactions stay for late
     /// surveys; a survey that takes its dimensions from an interaction stays as long as that one
     /// can still be corrected.
-    fn expires_at(&self, entry: &Entry) -> Timestamp {
-        let memory_ms = match &entry.body {
-            Body::Interaction(_) => self
-                .lateness_ms
-                .saturating_add(self.lateness_ms.max(self.join_ms)),
-            Body::Survey(survey) if survey.joins.is_some() => self.lateness_ms.saturating_mul(3),
-            Body::Survey(_) => self.lateness_ms.saturating_mul(2),
+    fn expires_at(&self, slot: &Slot) -> Timestamp {
+        let memory_ms = if !slot.is_survey() {
+            self.lateness_ms
+                .saturating_add(self.lateness_ms.max(self.join_ms))
+        } else if slot.joins().is_some() {
+            self.lateness_ms.saturating_mul(3)
+        } else {
+            self.lateness_ms.saturating_mul(2)
         };
-        entry.event_time.plus_millis(memory_ms)
+        slot.event_time().plus_millis(memory_ms)
+    }
+
+    fn expiry_bucket(&self, slot: &Slot) -> i64 {
+        self.expires_at(slot).as_millis().div_euclid(self.bucket_ms)
     }
 
     /// Forgets entries whose memory is over at `stream_time`, and the oldest beyond the limit;
@@ -244,30 +287,30 @@ impl Ledger {
             if !over && self.entries <= self.max_entries {
                 return;
             }
-            for id in first.remove() {
-                self.forget(IdHash(id), bucket, over, &mut forgotten);
+            for place in first.remove() {
+                self.forget(place, bucket, over, &mut forgotten);
             }
         }
     }
 
-    fn forget(&mut self, id: IdHash, bucket: i64, over: bool, forgotten: &mut impl FnMut(Entry)) {
-        let Some(entry) = self.get(id) else { return };
-        if self
-            .expires_at(entry)
-            .as_millis()
-            .div_euclid(self.bucket_ms)
-            != bucket
-        {
+    fn forget(&mut self, place: Place, bucket: i64, over: bool, forgotten: &mut impl FnMut(Entry)) {
+        let slot = *self.slots.at(place);
+        if !slot.is_occupied() || self.expiry_bucket(&slot) != bucket {
             return;
         }
-        if let Some(gone) = self.shard_mut(id).entries.remove(&id.0) {
-            self.entries -= 1;
-            self.unlink(id, joined_interaction(&gone));
-            if !over {
-                self.evicted_until = self.evicted_until.max(Some(gone.event_time));
-            }
-            forgotten(gone);
+        let id = slot.id();
+        self.before_change(id);
+        let index = &mut self.shards[shard_of(id.0, SHARDS)].index;
+        if let Ok(entry) = index.find_entry(id.low(), |other| *other == place) {
+            entry.remove();
         }
+        self.slots.clear(place);
+        self.entries -= 1;
+        self.unlink(id, slot.joins());
+        if !over {
+            self.evicted_until = self.evicted_until.max(Some(slot.event_time()));
+        }
+        forgotten(slot.entry());
     }
 
     /// The lateness that can still be honoured: the configured one until the limit has bitten.
@@ -295,7 +338,7 @@ impl Ledger {
             return Some(bytes);
         }
         while let Some(at) = capture.next_due() {
-            let bytes = self.shards[at].encoded(&capture.numbers);
+            let bytes = self.shards[at].encoded(&self.slots, &capture.numbers);
             capture.store(at, bytes);
             let written = capture.take();
             if written.is_some() {
@@ -330,28 +373,73 @@ impl Ledger {
                 return Err(RestoreError::Dangling { kind });
             }
             let id = IdHash(id);
-            self.schedule(id, &entry);
-            self.link(id, joined_interaction(&entry));
-            self.entries += 1;
-            let shard = &mut self.shards[shard_of(id.0, SHARDS)];
-            if shard.entries.insert(id.0, entry).is_some() {
+            let slot = Slot::pack(id, &entry);
+            if slot.id() != id || slot.entry() != entry {
+                return Err(RestoreError::Decode { kind });
+            }
+            if self.place_of(id).is_some() {
                 return Err(RestoreError::Twice { kind });
             }
+            let place = self.insert(id, slot);
+            self.schedule(place, &slot);
+            self.link(id, joined_interaction(&entry));
         }
         Ok(())
     }
 }
 
+impl Slots {
+    fn at(&self, place: Place) -> &Slot {
+        let (chunk, at) = within(place);
+        &self.chunks[chunk][at]
+    }
+
+    fn at_mut(&mut self, place: Place) -> &mut Slot {
+        let (chunk, at) = within(place);
+        &mut self.chunks[chunk][at]
+    }
+
+    /// Finds a place for a slot.
+    fn put(&mut self, slot: Slot) -> Place {
+        if self.free.is_empty() {
+            let first = self.chunks.len() * CHUNK;
+            self.chunks.push(vec![Slot::EMPTY; CHUNK].into());
+            let places = first..first + CHUNK;
+            // The last one is taken first.
+            let places = places.rev().filter_map(|place| Place::try_from(place).ok());
+            self.free.extend(places);
+        }
+        let place = self.free.pop().unwrap_or(Place::MAX);
+        *self.at_mut(place) = slot;
+        place
+    }
+
+    fn clear(&mut self, place: Place) {
+        *self.at_mut(place) = Slot::EMPTY;
+        self.free.push(place);
+    }
+}
+
+/// Chunk and place in it.
+#[expect(
+    clippy::as_conversions,
+    reason = "u32 to usize never loses on supported targets"
+)]
+fn within(place: Place) -> (usize, usize) {
+    (place as usize / CHUNK, place as usize % CHUNK)
+}
+
 impl Shard {
     /// The entries ordered by id, routes by their canonical numbers; `None` without entries.
-    fn encoded(&self, numbers: &RouteNumbers) -> Option<Vec<u8>> {
-        if self.entries.is_empty() {
+    fn encoded(&self, slots: &Slots, numbers: &RouteNumbers) -> Option<Vec<u8>> {
+        if self.index.is_empty() {
             return None;
         }
         let mut entries: Vec<(u128, Entry)> = self
-            .entries
+            .index
             .iter()
-            .map(|(id, entry)| (*id, entry.clone()))
+            .map(|place| slots.at(*place))
+            .map(|slot| (slot.id().0, slot.entry()))
             .collect();
         entries.sort_unstable_by_key(|entry| entry.0);
         for (_, entry) in &mut entries {

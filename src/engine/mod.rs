@@ -21,6 +21,7 @@ mod recall;
 mod routes;
 mod rows;
 mod settings;
+mod slot;
 mod snapshot;
 mod view;
 mod waiting;
@@ -37,7 +38,7 @@ pub use view::{BreakdownView, KeyView, Lifetime, Stats, View, WindowView};
 
 use accounting::Accounting;
 use booking::Booking;
-use ledger::{Ledger, Version};
+use ledger::{Entry, Ledger, Version};
 use waiting::Waiting;
 
 use crate::event::{Event, Kind, Reason};
@@ -225,19 +226,20 @@ impl Engine {
         self.earliest_event = Some(self.earliest_event.map_or(record.event_time, |earliest| {
             earliest.min(record.event_time)
         }));
-        let outcome = match self.ledger.judge(record, order) {
+        let known = self.ledger.get(record.id);
+        let outcome = match self.ledger.judge(known.as_ref(), record, order) {
             Version::Duplicate => {
                 self.booking.release(route);
                 self.accounting.duplicates += 1;
                 Outcome::Duplicate
             }
             Version::First => {
-                self.apply(event, order, route);
+                self.apply(event, order, route, None);
                 self.accounting.applied += 1;
                 Outcome::Applied
             }
             Version::Newer => {
-                self.apply(event, order, route);
+                self.apply(event, order, route, known.as_ref());
                 self.accounting.replaced += 1;
                 Outcome::Replaced
             }
@@ -248,25 +250,26 @@ impl Engine {
 
     /// Takes the known version of a record back, gives the new one, and moves along the surveys
     /// that take their dimensions from it.
-    fn apply(&mut self, event: &Event, order: u64, route: routes::RouteId) {
+    fn apply(&mut self, event: &Event, order: u64, route: routes::RouteId, known: Option<&Entry>) {
         let id = event.record().id;
-        let counted = self.ledger.get(id).is_some_and(|known| known.counted);
+        let counted = known.is_some_and(|known| known.counted);
         let mut entry = self
             .booking
             .entry(event, order, route, counted, &self.ledger);
-        if let Some(known) = self.ledger.get(id) {
-            self.booking.give(id, known, -1);
+        if let Some(known) = known {
+            self.booking.take(id, known);
         }
         let first_count = !entry.counted && !entry.excluded;
-        let inserted = self.booking.give(id, &entry, 1);
+        let inserted = self.booking.give(id, &entry, event);
         if first_count {
             self.booking.count(&entry, inserted);
             entry.counted = true;
         }
         self.booking.count_overflow(entry.route);
         let moves_surveys = event.kind() == Kind::Interaction;
-        if let Some(before) = self.ledger.put(id, entry) {
-            self.booking.forget(&before);
+        self.ledger.put(id, &entry, known);
+        if let Some(known) = known {
+            self.booking.forget(known);
         }
         if moves_surveys {
             for survey in self.ledger.surveys_of(id) {
