@@ -145,6 +145,11 @@ pub(super) async fn rendered(
         .find(same)
         .map(|body| Arc::clone(&body.2));
     let is_new = found.is_none();
+    let found = match found {
+        // Hundreds of readers of one view do not go to another thread for what is there.
+        Some(body) if body.is_prepared(wants_gzip) => return Ok(body),
+        found => found,
+    };
     let body = in_background(shared, form, filter, wants_gzip, found).await?;
     if is_new && kept.bodies.len() < MOST_KEPT {
         kept.bodies.push((form, filter.clone(), Arc::clone(&body)));

@@ -40,6 +40,11 @@ impl Rendered {
         }
     }
 
+    /// Whether [`Rendered::prepare`] has nothing left to do.
+    pub(super) fn is_prepared(&self, wants_gzip: bool) -> bool {
+        !wants_gzip || self.gzip.get().is_some()
+    }
+
     /// The response in the form that the client takes.
     pub(super) fn response(&self, wants_gzip: bool) -> Response<Body> {
         let compressed = self

@@ -7,9 +7,6 @@
     reason = "a page is looked at again and again, and each time it is the page"
 )]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use cxpulse::http::PATHS;
@@ -20,9 +17,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
+use crate::feed::{Feed, given};
 use crate::support::broker::Broker;
 use crate::support::http;
-use crate::support::nats_raw::{Publish, RawNats};
 use crate::support::page::Page;
 use crate::support::process;
 use crate::support::service::Service;
@@ -30,69 +27,9 @@ use crate::support::tools::require_tool;
 
 const WITHIN: Duration = Duration::from_mins(1);
 
-/// Events of one message.
-const EVENTS: u64 = 20;
 const SLOW_HEADERS: u64 = 200;
 const IDLE: u64 = 2000;
 const STUCK_READERS: u64 = 100;
-
-/// A figure from the environment: the ordinary run is short, the recorded one is not.
-fn given(name: &str, default: u64) -> u64 {
-    let text = std::env::var(name).ok();
-    text.and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// Events at a steady rate until it is stopped.
-struct Feed {
-    stop: Arc<AtomicBool>,
-    published: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
-}
-
-impl Feed {
-    fn start(mut nats: RawNats, rate: u64) -> Self {
-        let (stop, published) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&published));
-        let thread = thread::spawn(move || {
-            let begin = SystemClock.now();
-            while !stopped.load(Ordering::Relaxed) {
-                let elapsed_ms = SystemClock.now().millis_since(begin);
-                let due = rate * u64::try_from(elapsed_ms).unwrap_or(0) / 1000;
-                let done = count.load(Ordering::Relaxed);
-                let messages = due.saturating_sub(done) / EVENTS;
-                if messages == 0 {
-                    thread::sleep(Duration::from_millis(5));
-                    continue;
-                }
-                let batch = (0..messages).map(|number| message(done + number * EVENTS));
-                nats.publish_acknowledged(batch).expect("stored");
-                count.fetch_add(messages * EVENTS, Ordering::Relaxed);
-            }
-        });
-        Self {
-            stop,
-            published,
-            thread,
-        }
-    }
-
-    fn finish(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the feed ends");
-        self.published.load(Ordering::Relaxed)
-    }
-}
-
-/// New contacts on two hundred queues.
-fn message(first: u64) -> Publish {
-    let ended_at = SystemClock.now().as_millis() - 1000;
-    let events = (first..first + EVENTS).map(|number| {
-        json!({"interaction_id": format!("i-{number}"), "ended_at": ended_at, "talk_seconds": 60,
-            "wait_seconds": 5, "queue": format!("queue {}", number % 200)})
-        .to_string()
-    });
-    Publish::new("cx.interactions.a", events.collect::<Vec<_>>().join("\n"))
-}
 
 /// Everybody who abuses, until dropped.
 struct Abuse {

@@ -14,6 +14,7 @@ mod deploy;
 mod doctor;
 mod expected;
 mod faults;
+mod feed;
 mod hostile;
 mod main_job;
 mod many_wallboards;
