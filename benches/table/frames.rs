@@ -13,6 +13,8 @@ const BUFFER: usize = 1 << 20;
 pub(crate) struct Frames {
     bytes: Vec<u8>,
     filled: usize,
+    /// The server has answered a `PING`.
+    ponged: bool,
     line_end: Finder<'static>,
 }
 
@@ -21,8 +23,17 @@ impl Frames {
         Self {
             bytes: vec![0; BUFFER],
             filled: 0,
+            ponged: false,
             line_end: Finder::new("\r\n"),
         }
+    }
+
+    /// Waits for the answer to a `PING`; messages before it are dropped.
+    pub(crate) fn wait_for_pong(&mut self, socket: &mut TcpStream) {
+        while !self.ponged {
+            self.read(socket, |_, _| {});
+        }
+        self.ponged = false;
     }
 
     /// Waits for bytes, and hands every whole message to `on_message`: its first line and its body.
@@ -58,6 +69,7 @@ impl Frames {
                 if line == b"PING" {
                     socket.write_all(b"PONG\r\n").unwrap();
                 }
+                self.ponged |= line == b"PONG";
                 from = body;
             }
         }

@@ -1,6 +1,6 @@
 //! The speed table: every figure beside its anchor, measured in the same run, with `pass` or
 //! `short`. `scripts/bench` runs it, `scripts/bench engine` the rows whose name holds `engine`,
-//! `scripts/bench --list` says their names. See docs/performance.md.
+//! `scripts/bench --list` says their names, `--plots` draws how cost grows. See docs/performance.md.
 #![expect(clippy::print_stdout, reason = "a bench prints what it measures")]
 #![expect(
     clippy::unwrap_used,
@@ -20,8 +20,10 @@ mod idle;
 mod latency;
 mod measure;
 mod memory;
+mod plots;
 mod publish;
 mod pull;
+mod record;
 mod recovery;
 mod render;
 mod row;
@@ -32,6 +34,7 @@ mod sizes;
 mod state;
 mod stops;
 mod stream;
+mod svg;
 
 #[path = "../../tests/support"]
 #[expect(
@@ -82,19 +85,30 @@ fn main() {
                 println!("{name}");
             }
         }
-        words => print_table(words.iter().find(|word| !word.starts_with('-')).copied()),
+        words => {
+            let filter = words.iter().find(|word| !word.starts_with('-')).copied();
+            if words.contains(&"--plots") {
+                plots::draw(filter);
+            } else {
+                print_table(filter, words.contains(&"--record"));
+            }
+        }
     }
 }
 
-fn print_table(filter: Option<&str>) {
+fn print_table(filter: Option<&str>, is_recorded: bool) {
     if let Some(note) = sizes::note() {
         println!("{note}\n");
     }
-    row::print_head();
+    println!("{}", row::HEAD);
     for (name, measure) in ROWS {
         if filter.is_none_or(|filter| name.contains(filter)) {
-            for row in measure() {
-                row.print();
+            let rows = measure();
+            for row in &rows {
+                println!("{}", row.line());
+            }
+            if is_recorded {
+                record::rows(&rows);
             }
         }
     }
@@ -103,6 +117,8 @@ fn print_table(filter: Option<&str>) {
 fn run_child(name: &str, size: u64) {
     if name.starts_with("memory") {
         memory::child(name, size);
+    } else if name.starts_with("plot") {
+        plots::child(name, size);
     } else {
         stops::child(name, size);
     }

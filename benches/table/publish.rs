@@ -63,9 +63,13 @@ impl Publisher {
         }
     }
 
-    /// Waits until the server has answered for everything.
+    /// Waits until the server has answered for everything, or has read all where it answers nothing.
     pub(crate) fn finish(&mut self) {
         self.read_until(0);
+        if !self.acknowledged {
+            self.socket.write_all(b"PING\r\n").unwrap();
+            self.frames.wait_for_pong(&mut self.socket);
+        }
     }
 
     fn read_until(&mut self, left: usize) {

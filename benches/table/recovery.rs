@@ -54,7 +54,7 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 /// The shape as a user would write it.
-fn tables(shape: &Shape) -> String {
+pub(crate) fn tables(shape: &Shape) -> String {
     let lateness = shape.engine.allowed_lateness.as_millis();
     let horizon = shape.engine.kpis.fcr.horizon.as_millis();
     format!(

@@ -93,7 +93,7 @@ fn export() -> Export {
 
 /// A view by queue and channel with as many keys as make so many series.
 pub(crate) fn view_of(series: usize) -> View {
-    let mut shape = Shape::of_entries(100_000).with_keys(12_000);
+    let mut shape = Shape::of_entries(100_000).with_keys(4000);
     shape.engine.breakdowns = vec![vec!["queue".into(), "channel".into()]];
     let mut subject = shape.begin();
     subject.feed_lines(200_000);
@@ -110,7 +110,7 @@ pub(crate) fn view_of(series: usize) -> View {
             return view;
         }
         view.breakdowns[0].keys.truncate(keep.max(1));
-        if have - series < have / 50 {
+        if have.abs_diff(series) < series / 50 {
             return view;
         }
     }

@@ -32,8 +32,9 @@ impl Row {
         }
     }
 
-    pub(crate) fn print(&self) {
-        println!(
+    /// The row as it stands in the table.
+    pub(crate) fn line(&self) -> String {
+        format!(
             "| {} | {} | {} | {:.3} {} | {} | {} | {} |",
             self.number,
             self.what,
@@ -43,11 +44,10 @@ impl Row {
             self.bar,
             self.aim,
             self.verdict()
-        );
+        )
     }
 }
 
-pub(crate) fn print_head() {
-    println!("| # | what | measured | figure | bar | aim | verdict |");
-    println!("|---|---|---|---|---|---|---|");
-}
+/// The head of the table.
+pub(crate) const HEAD: &str = "| # | what | measured | figure | bar | aim | verdict |\n\
+                               |---|---|---|---|---|---|---|";

@@ -10,10 +10,12 @@ use serde_json::Value;
 
 use crate::cores;
 use crate::measure::{median, now};
+use crate::recovery::tables;
 use crate::row::Row;
 use crate::server::{STREAM, Server, feed_until_now};
 use crate::service::{Home, Service};
 use crate::sizes::{runs, scaled};
+use crate::state::Shape;
 use crate::support::http;
 use crate::support::nats_raw::RawNats;
 
@@ -25,14 +27,16 @@ const PACK: usize = 16;
 
 /// Row 7.
 pub(crate) fn rows() -> Vec<Row> {
-    let backlog = scaled(4_000_000);
+    let backlog = scaled(2_000_000);
     let rounds = u64::try_from(runs()).unwrap() * 2;
     let first = scaled(100_000);
+    // What is remembered stays the same from round to round.
+    let shape = Shape::of_entries(scaled(1_000_000));
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with_stream(folder.path());
     let mut feed = feed_until_now(first + backlog * rounds);
     server.fill(&mut feed, first, PACK);
-    let mut home = Home::new(&server, folder.path(), "cxpulse", "");
+    let mut home = Home::new(&server, folder.path(), "cxpulse", &tables(&shape));
     let mut service = home.start(cores::BOTH);
     service.wait_until_caught_up();
     let (mut alone, mut scraped) = (vec![], vec![]);

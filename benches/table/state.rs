@@ -104,16 +104,9 @@ impl Subject {
         }
     }
 
-    /// Lets messages in as a live run does: T moves on, and so do the windows.
+    /// See [`take`].
     pub(crate) fn take(&mut self, messages: &[Envelope]) {
-        for pane in messages.chunks(TICK) {
-            let at = pane[pane.len() - 1].stored_at.plus_millis(1);
-            self.pipeline.engine.advance(at);
-            for message in pane {
-                self.pipeline.process(message, &mut |_| {});
-            }
-            self.pipeline.engine.settle(at);
-        }
+        take(&mut self.pipeline, messages);
     }
 
     pub(crate) fn entries(&self) -> u64 {
@@ -130,5 +123,17 @@ impl Subject {
         let view = self.pipeline.engine.view(at);
         let keys: usize = view.breakdowns.iter().map(|one| one.keys.len()).sum();
         u64::try_from(keys).unwrap()
+    }
+}
+
+/// Lets messages in as a live run does: T moves on, and so do the windows.
+pub(crate) fn take(pipeline: &mut Pipeline, messages: &[Envelope]) {
+    for pane in messages.chunks(TICK) {
+        let at = pane[pane.len() - 1].stored_at.plus_millis(1);
+        pipeline.engine.advance(at);
+        for message in pane {
+            pipeline.process(message, &mut |_| {});
+        }
+        pipeline.engine.settle(at);
     }
 }

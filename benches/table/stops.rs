@@ -22,8 +22,6 @@ const BATCH: usize = 500;
 const BATCHES_A_SECOND: usize = 2;
 /// Seconds of event time that pass: the longest pane, 24 minutes, closes among them.
 const SECONDS: u64 = 1500;
-/// Seconds between two views, where they are made.
-const VIEW_EVERY: u64 = 60;
 
 /// Row 9.
 pub(crate) fn rows() -> Vec<Row> {
@@ -151,13 +149,11 @@ fn panes(keys: u64) {
             },
             [&mut quiet, &mut gaps],
         );
-        if second % VIEW_EVERY < CHUNK / 1000 {
-            let at = subject.feed.now().plus_millis(1);
-            let began = now();
-            let view = subject.pipeline.engine.view(at);
-            views.push(began.elapsed().as_secs_f64() * 1000.0);
-            drop(view);
-        }
+        let at = subject.feed.now().plus_millis(1);
+        let began = now();
+        let view = subject.pipeline.engine.view(at);
+        views.push(began.elapsed().as_secs_f64() * 1000.0);
+        drop(view);
     }
     child::print(&[
         ("longest", milliseconds(gaps.max())),

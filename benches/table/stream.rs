@@ -90,7 +90,13 @@ pub(crate) fn burst() -> Vec<Row> {
         let mut bytes = Vec::new();
         encode(&feed_until_now(lines).chunk(lines), 1, false, &mut bytes);
         let mut publisher = Publisher::plain(server.address());
-        let sending = || crate::measure::wall(|| publisher.send(&bytes)).0;
+        let sending = || {
+            crate::measure::wall(|| {
+                publisher.send(&bytes);
+                publisher.finish();
+            })
+            .0
+        };
         let sent = cores::bound_to(cores::SERVER, sending);
         rates.push(lines as f64 / sent.as_secs_f64() / 1000.0);
         lost += lines - received_in_the_end(&service, lines);

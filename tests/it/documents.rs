@@ -13,7 +13,7 @@ use cxpulse::kpi::{Kpi, ServiceLevelFormula};
 use cxpulse::source::Envelope;
 use cxpulse::time::Timestamp;
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -27,6 +27,7 @@ const DOCUMENTS: [&str; 13] = [
     "docs/dependencies.md",
     "fuzz/README.md",
     "docs/nats.md",
+    "docs/performance.md",
 ];
 
 fn text(path: &str) -> String {
