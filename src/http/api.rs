@@ -32,15 +32,7 @@ pub(super) async fn kpis(
     query: Result<Query<Pairs>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let filter = match filter_of(&shared.view(), query) {
-        Ok(filter) => filter,
-        Err(problem) => return problem.into_response(),
-    };
-    let wants_gzip = wants_gzip(&headers);
-    match rendered(&shared, Form::Json, &filter, wants_gzip).await {
-        Ok(body) => body.response(wants_gzip),
-        Err(problem) => problem.into_response(),
-    }
+    answer(&shared, Form::Json, query, &headers).await
 }
 
 /// Handles `GET /api/v1/history`, narrowed like `/api/v1/kpis`.
@@ -49,12 +41,22 @@ pub(super) async fn history(
     query: Result<Query<Pairs>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Response<Body> {
+    answer(&shared, Form::History, query, &headers).await
+}
+
+/// What the query wants of the newest view, in this form; or what is wrong with the query.
+async fn answer(
+    shared: &Arc<Shared>,
+    form: Form,
+    query: Result<Query<Pairs>, axum::extract::rejection::QueryRejection>,
+    headers: &HeaderMap,
+) -> Response<Body> {
     let filter = match filter_of(&shared.view(), query) {
         Ok(filter) => filter,
         Err(problem) => return problem.into_response(),
     };
-    let wants_gzip = wants_gzip(&headers);
-    match rendered(&shared, Form::History, &filter, wants_gzip).await {
+    let wants_gzip = wants_gzip(headers);
+    match rendered(shared, form, &filter, wants_gzip).await {
         Ok(body) => body.response(wants_gzip),
         Err(problem) => problem.into_response(),
     }
