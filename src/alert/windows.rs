@@ -1,4 +1,4 @@
-//! How windows, breakdowns and durations are called on the metrics page.
+//! How windows and durations are called on the metrics page.
 
 use std::time::Duration;
 
@@ -27,15 +27,6 @@ pub fn names_read(rule: &Rule, windows: &[WindowSpec]) -> Vec<String> {
         }
         Condition::Burn(objective) => burn::windows(objective).iter().map(of_length).collect(),
         Condition::NoData(silence) => vec![of_length(silence)],
-    }
-}
-
-/// The `breakdown` label of a set of dimensions.
-pub(super) fn breakdown_label(breakdown: &[String]) -> String {
-    if breakdown.is_empty() {
-        "overall".into()
-    } else {
-        breakdown.join(",")
     }
 }
 

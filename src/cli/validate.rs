@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::config::{self, Config, Loaded};
+use crate::engine::BreakdownView;
 use crate::export::{self, BreakdownEstimate};
 
 /// Exit code when a configuration is wrong.
@@ -114,7 +115,7 @@ fn print_estimate(config: &Config, out: &mut dyn Write) -> Result<()> {
 /// The keys a breakdown is taken to have, and whether that is an assumption.
 fn keys_of(config: &Config, breakdown: &BreakdownEstimate) -> (usize, bool) {
     let sets = config.engine.breakdowns.iter();
-    let mut set = sets.filter(|set| export_label(set) == breakdown.label);
+    let mut set = sets.filter(|set| BreakdownView::label_of(set) == breakdown.label);
     let Some(set) = set.next() else {
         return (breakdown.most_keys, false);
     };
@@ -131,14 +132,6 @@ fn keys_of(config: &Config, breakdown: &BreakdownEstimate) -> (usize, bool) {
 fn typical_values(dimension: &str) -> usize {
     let typical = TYPICAL_VALUES.iter().find(|(name, _)| *name == dimension);
     typical.map_or(OTHER_VALUES, |(_, values)| *values)
-}
-
-fn export_label(set: &[String]) -> String {
-    if set.is_empty() {
-        "overall".into()
-    } else {
-        set.join(",")
-    }
 }
 
 fn plural(count: usize, one: &str, many: &str) -> String {

@@ -1,5 +1,6 @@
 //! The checked configuration: composed of the settings of the rooms.
 
+use crate::engine::BreakdownView;
 use crate::{alert, checkpoint, dead_letter, decode, engine, export, http, nats, sink, source};
 
 /// Everything cxpulse can be told, checked. Made by `config::load`; the default is what runs
@@ -45,18 +46,10 @@ impl Config {
         let extras = windows.into_iter().map(|window| export::Extra {
             kpi: rule.kpi,
             window,
-            breakdown: breakdown_label(&rule.breakdown),
+            breakdown: BreakdownView::label_of(&rule.breakdown),
             intervals: rule.confident,
         });
         extras.collect()
-    }
-}
-
-fn breakdown_label(dimensions: &[String]) -> String {
-    if dimensions.is_empty() {
-        "overall".into()
-    } else {
-        dimensions.join(",")
     }
 }
 

@@ -50,7 +50,7 @@ impl Engine {
 
     fn bare_breakdowns(&self) -> Vec<BreakdownView> {
         let bare = |(breakdown, dimensions): (usize, &Vec<String>)| BreakdownView {
-            label: Arc::from(dimensions.join(",").as_str()),
+            label: BreakdownView::label_of(dimensions).into(),
             dimensions: Arc::from(dimensions.as_slice()),
             handle_time: self.has_handle_time(breakdown),
             keys: Vec::new(),
@@ -112,5 +112,25 @@ fn bare_key(key: &Key, lifetime: &Arc<Lifetime>) -> KeyView {
         revision: 0,
         cells: Vec::new(),
         lifetime: Arc::clone(lifetime),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Settings, WaitingPolicy};
+    use super::*;
+
+    #[test]
+    fn breakdowns_are_called_as_in_any_view() {
+        let mut engine = Engine::new(Arc::new(Settings::default()), WaitingPolicy::CountOnly);
+        let at = Timestamp::from_millis(1_767_225_600_000);
+        let mut kept = engine.kept_view(vec![true; 5]);
+        let labels = |view: &View| -> Vec<String> {
+            let breakdowns = view.breakdowns.iter();
+            breakdowns.map(|one| one.label.to_string()).collect()
+        };
+        let updated = labels(engine.update(&mut kept, at));
+        assert_eq!(updated, ["overall", "queue", "channel"]);
+        assert_eq!(updated, labels(&engine.view(at)));
     }
 }

@@ -139,13 +139,8 @@ impl Engine {
             .shown_keys(breakdown, at)
             .map(|(id, key)| self.key_view(id, key, handle_time))
             .collect();
-        let label = if dimensions.is_empty() {
-            "overall".to_owned()
-        } else {
-            dimensions.join(",")
-        };
         BreakdownView {
-            label: Arc::from(label.as_str()),
+            label: BreakdownView::label_of(dimensions).into(),
             dimensions: Arc::from(dimensions.as_slice()),
             handle_time,
             keys,

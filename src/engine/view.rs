@@ -57,6 +57,24 @@ pub struct BreakdownView {
     pub keys: Vec<KeyView>,
 }
 
+impl BreakdownView {
+    /// The label of a breakdown by these dimensions.
+    ///
+    /// ```
+    /// use cxpulse::engine::BreakdownView;
+    /// assert_eq!(BreakdownView::label_of(&[]), "overall");
+    /// let dimensions = ["queue".to_owned(), "channel".to_owned()];
+    /// assert_eq!(BreakdownView::label_of(&dimensions), "queue,channel");
+    /// ```
+    pub fn label_of(dimensions: &[String]) -> String {
+        if dimensions.is_empty() {
+            "overall".to_owned()
+        } else {
+            dimensions.join(",")
+        }
+    }
+}
+
 /// One key of a breakdown.
 #[derive(Clone, Debug)]
 pub struct KeyView {

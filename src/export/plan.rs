@@ -2,7 +2,7 @@
 //! windows and breakdowns that exist. The page follows it and the estimate counts it.
 
 use super::{Settings, definition};
-use crate::engine::{self, View};
+use crate::engine::{self, BreakdownView, View};
 use crate::kpi::{self, Cell, Kpi, QUANTILES};
 use crate::time::millis_of;
 
@@ -70,7 +70,7 @@ impl<'a> Shape<'a> {
             for_alert_only: window.for_alert_only,
         });
         let breakdowns = settings.breakdowns.iter().map(|dimensions| BreakdownShape {
-            label: breakdown_label(dimensions),
+            label: BreakdownView::label_of(dimensions),
             dimensions: dimensions.len(),
             handle_time: settings.kpis.handle_time_breakdowns.contains(dimensions),
         });
@@ -79,15 +79,6 @@ impl<'a> Shape<'a> {
             breakdowns: breakdowns.collect(),
             kpis: &settings.kpis,
         }
-    }
-}
-
-/// The `breakdown` label of a set of dimensions.
-pub(super) fn breakdown_label(dimensions: &[String]) -> String {
-    if dimensions.is_empty() {
-        "overall".into()
-    } else {
-        dimensions.join(",")
     }
 }
 

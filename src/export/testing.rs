@@ -46,11 +46,7 @@ fn window(name: &str, length_ms: i64, for_alert_only: bool) -> WindowView {
 /// A breakdown with quantiles unless it is by channel.
 pub(super) fn breakdown(dimensions: &[&str], keys: Vec<KeyView>) -> BreakdownView {
     let dimensions: Vec<String> = dimensions.iter().map(ToString::to_string).collect();
-    let label = if dimensions.is_empty() {
-        "overall".to_owned()
-    } else {
-        dimensions.join(",")
-    };
+    let label = BreakdownView::label_of(&dimensions);
     BreakdownView {
         label: label.as_str().into(),
         handle_time: label != "channel",

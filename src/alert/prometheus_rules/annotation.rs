@@ -3,9 +3,9 @@
 
 use super::super::Condition;
 use super::super::template::VARIABLES;
-use super::super::windows::breakdown_label;
 use super::Scope;
 use super::expression::{TARGET, burn_thresholds, changed, samples};
+use crate::engine::BreakdownView;
 
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +116,6 @@ fn one_series(selector: &str, matchers: &str) -> String {
 }
 
 fn in_braces(scope: Scope<'_>, matchers: &str) -> String {
-    let breakdown = breakdown_label(&scope.rule().breakdown);
+    let breakdown = BreakdownView::label_of(&scope.rule().breakdown);
     format!("{{breakdown=\"{breakdown}\",{matchers}}}")
 }

@@ -1,10 +1,10 @@
 //! The conditions in PromQL.
 
 use super::super::burn;
-use super::super::windows::breakdown_label;
 use super::super::{Amount, Change, Condition, Rule};
 use super::Scope;
 use super::yaml::quoted;
+use crate::engine::BreakdownView;
 use crate::kpi::Kpi;
 
 /// The labels that tell instances of cxpulse apart.
@@ -84,7 +84,7 @@ fn baseline_samples_name(rule: &Rule, change: &Change) -> String {
 }
 
 fn level(rule: &Rule) -> String {
-    breakdown_label(&rule.breakdown).replace(',', "_")
+    BreakdownView::label_of(&rule.breakdown).replace(',', "_")
 }
 
 fn threshold_condition(scope: Scope<'_>, past: &str, threshold: f64) -> String {
@@ -259,7 +259,7 @@ pub(super) fn instance_labels(rule: &Rule) -> Vec<&str> {
 
 /// Label matchers; with `where`, the selected keys alone.
 fn matchers(rule: &Rule, labels: &[(&str, &str)], selected: bool) -> String {
-    let breakdown = breakdown_label(&rule.breakdown);
+    let breakdown = BreakdownView::label_of(&rule.breakdown);
     let mut all: Vec<String> = labels
         .iter()
         .chain([&("breakdown", breakdown.as_str())])

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::{Amount, Change, Condition, windows};
+use super::super::{Amount, Change, Condition};
 use super::Scope;
 use super::expression::{burn_past, burn_thresholds, good_end, quantile, samples};
 use super::yaml::quoted;
+use crate::engine::BreakdownView;
 use crate::kpi::Kpi;
 
 /// Where the made-up series come from.
@@ -269,7 +270,7 @@ fn series_of(scope: Scope<'_>, selector: &str) -> String {
 
 /// The series with the labels of the breakdown, the key and the target.
 fn made_up(scope: Scope<'_>, series: &str) -> String {
-    let breakdown = windows::breakdown_label(&scope.rule().breakdown);
+    let breakdown = BreakdownView::label_of(&scope.rule().breakdown);
     let key = key(scope);
     let labels: Vec<String> = std::iter::once(("breakdown", breakdown.as_str()))
         .chain(
