@@ -1,8 +1,8 @@
 //! What a window of a view shows of a rule's KPI at one key.
 
 use super::Rule;
-use crate::engine::{View, WindowView};
-use crate::kpi::{Cell, Kpi, QUANTILES, Reading};
+use crate::engine::View;
+use crate::kpi::{Cell, QUANTILES, Reading};
 
 /// One key of a view.
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ pub(super) fn observe(rule: &Rule, place: Place<'_>, window: Option<usize>) -> O
     let reading = place
         .view
         .reading(rule.kpi, index, place.breakdown, place.key);
-    let complete = is_complete(rule.kpi, &place.view.windows[index]);
+    let complete = place.view.windows[index].complete_for(rule.kpi);
     observation(rule, reading, complete)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn observe_baseline(
     let long_view = &place.view.windows[long];
     let rest = difference(long_cell, short_cell);
     let reading = rest.reading(rule.kpi, false, long_view.length_ms, &place.view.kpis);
-    observation(rule, reading, is_complete(rule.kpi, long_view))
+    observation(rule, reading, long_view.complete_for(rule.kpi))
 }
 
 /// The longer window's counts less the short one's. Bucket counts are not in a view and survival
@@ -92,15 +92,6 @@ fn observation(rule: &Rule, reading: Option<Reading>, complete: bool) -> Observa
         lower: reading.lower,
         upper: reading.upper,
         complete,
-    }
-}
-
-/// KPIs told from contact chains need the horizon before the window too.
-fn is_complete(kpi: Kpi, window: &WindowView) -> bool {
-    if matches!(kpi, Kpi::Fcr | Kpi::FcrMature | Kpi::FcrCorrected) {
-        window.complete_for_fcr
-    } else {
-        window.complete
     }
 }
 

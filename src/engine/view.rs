@@ -44,6 +44,28 @@ pub struct WindowView {
     pub for_alert_only: bool,
 }
 
+impl WindowView {
+    /// The processed history reaches back over everything that a figure of `kpi` looks at.
+    pub fn complete_for(&self, kpi: Kpi) -> bool {
+        match kpi {
+            Kpi::Fcr | Kpi::FcrMature | Kpi::FcrCorrected => self.complete_for_fcr,
+            Kpi::FcrSurvey
+            | Kpi::Resolution
+            | Kpi::Aht
+            | Kpi::HandleTime
+            | Kpi::Asa
+            | Kpi::ServiceLevel
+            | Kpi::Abandonment
+            | Kpi::Transfer
+            | Kpi::Csat
+            | Kpi::CsatScore
+            | Kpi::Ces
+            | Kpi::Nps
+            | Kpi::TimeToResolution => self.complete,
+        }
+    }
+}
+
 /// One breakdown with its keys.
 #[derive(Clone, Debug)]
 pub struct BreakdownView {

@@ -234,22 +234,7 @@ fn rows_of_window<'a>(
 impl Row<'_> {
     /// The processed history reaches back over everything this figure looks at.
     pub fn complete(&self) -> bool {
-        match self.kpi {
-            Kpi::Fcr | Kpi::FcrMature | Kpi::FcrCorrected => self.window.complete_for_fcr,
-            Kpi::FcrSurvey
-            | Kpi::Resolution
-            | Kpi::Aht
-            | Kpi::HandleTime
-            | Kpi::Asa
-            | Kpi::ServiceLevel
-            | Kpi::Abandonment
-            | Kpi::Transfer
-            | Kpi::Csat
-            | Kpi::CsatScore
-            | Kpi::Ces
-            | Kpi::Nps
-            | Kpi::TimeToResolution => self.window.complete,
-        }
+        self.window.complete_for(self.kpi)
     }
 
     /// The dimensions of the key with their values, in configured order.

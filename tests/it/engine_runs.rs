@@ -256,17 +256,11 @@ pub(crate) fn output(view: &View) -> Output {
                         window: window.name.to_string(),
                         kpi: kpi.name().to_owned(),
                     };
-                    let by_chains = matches!(kpi, Kpi::Fcr | Kpi::FcrMature | Kpi::FcrCorrected);
-                    let complete = if by_chains {
-                        window.complete_for_fcr
-                    } else {
-                        window.complete
-                    };
                     output.rows.insert(
                         place,
                         Row {
                             reading: reading_of(&reading),
-                            complete,
+                            complete: window.complete_for(kpi),
                         },
                     );
                 }
