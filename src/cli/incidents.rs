@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
-use super::replay::parse_instant;
 use crate::alert::back_test::Incident;
+use crate::decode::parse_moment;
 
 /// Reads a file of incidents.
 pub(super) fn read(path: &Path) -> Result<Vec<Incident>> {
@@ -90,7 +90,7 @@ fn of_json(value: &Value) -> Result<Incident> {
 
 fn incident(start: &str, end: &str, key: Vec<(Option<String>, String)>) -> Result<Incident> {
     let moment = |name: &str, text: &str| {
-        parse_instant(text).map_err(|problem| anyhow!("{name} `{text}`: {problem}"))
+        parse_moment(text).map_err(|problem| anyhow!("{name} `{text}`: {problem}"))
     };
     let (from, until) = (moment("start", start)?, moment("end", end)?);
     if until <= from {

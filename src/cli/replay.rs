@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     pub(super) config: ConfigFile,
     /// Evaluate at this instant (RFC 3339 or milliseconds); later events wait. Default: the first
     /// pane edge after the last event.
-    #[arg(long, value_parser = parse_instant)]
+    #[arg(long, value_parser = parse_moment)]
     at: Option<Timestamp>,
     /// A window, in place of the configured ones; may be given several times.
     #[arg(long, value_name = "LENGTH")]
@@ -66,10 +66,6 @@ enum Format {
     Table,
     Json,
     Csv,
-}
-
-pub(super) fn parse_instant(text: &str) -> Result<Timestamp, String> {
-    parse_moment(text)
 }
 
 /// Replays the files and writes the result to `out`; gives the exit code.
