@@ -23,9 +23,11 @@ use crate::source::Mode;
 
 /// Something failed.
 const FAILED: u8 = 1;
-/// Oldest server that keeps several subjects in one consumer apart, and oldest that is tested.
+/// Oldest server whose consumers filter by several subjects; older ones ignore `filter_subjects`.
 const OLDEST_SERVER: [u32; 3] = [2, 10, 0];
-const TESTED_SERVER: [u32; 3] = [2, 10, 26];
+/// Oldest server that is recommended: where JetStream does not answer it says so at once, older ones
+/// let the request time out; and 2.10.20 to 2.10.22 may forget a whole stream when they are killed.
+const RECOMMENDED_SERVER: [u32; 3] = [2, 10, 26];
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -138,7 +140,7 @@ fn check_server(config: &Config, client: &Client, findings: &mut Findings) {
     if version < OLDEST_SERVER {
         let hint = "cxpulse needs 2.10 or newer: older ones ignore filter_subjects";
         findings.failed("server", text, hint);
-    } else if version < TESTED_SERVER {
+    } else if version < RECOMMENDED_SERVER {
         findings.warning("server", text, "2.10.26 or newer is recommended");
     } else {
         findings.ok("server", text);
