@@ -1,10 +1,13 @@
-//! Every crate in the tree with its reason: `docs/dependencies.md` is made of `Cargo.lock`, of the
-//! reasons in `ARCHITECTURE.md`, and of those in `deny.toml` for what is there twice.
+//! Every crate in the tree with its licence and its reason: `docs/dependencies.md` is made of
+//! `Cargo.lock`, of what Cargo says of licences, of the reasons in `ARCHITECTURE.md`, and of those in
+//! `deny.toml` for what is there twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+
+use super::licences;
 
 const DOCUMENT: &str = "docs/dependencies.md";
 
@@ -17,11 +20,11 @@ const NOT_BUILT: [(&str, &str); 2] = [
     ),
 ];
 
-fn text(path: &str) -> String {
+pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-fn table(path: &str) -> toml::Table {
+pub(crate) fn table(path: &str) -> toml::Table {
     text(path).parse().unwrap()
 }
 
@@ -78,14 +81,40 @@ fn twice() -> BTreeMap<String, String> {
     skipped.iter().map(entry).chain(not_built).collect()
 }
 
+/// Name to the licences of its versions, as Cargo has them; as the document has them where Cargo does
+/// not know all.
+fn licences_of(tree: &Tree) -> BTreeMap<String, String> {
+    let told = licences::told_by_cargo();
+    let written = text(DOCUMENT);
+    let written = |name: &str| {
+        let row = written.lines().find_map(|line| line.strip_prefix(name));
+        row.and_then(|row| row.split(" | ").nth(1))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let versions = tree.versions.iter().map(|(name, versions)| {
+        let all: Option<BTreeSet<&str>> = versions
+            .iter()
+            .map(|version| told.get(&(name.clone(), version.clone())))
+            .map(|licence| licence.map(String::as_str))
+            .collect();
+        let licence = all.map(|all| all.into_iter().collect::<Vec<_>>().join("; "));
+        let licence = licence.unwrap_or_else(|| written(&format!("| `{name}`")));
+        (name.clone(), licence)
+    });
+    versions.collect()
+}
+
 fn document() -> String {
     let (tree, reasons, twice) = (tree(), reasons(), twice());
+    let licences = licences_of(&tree);
     let mut out = String::from(
         "# Dependencies\n\n\
-         Every crate of `Cargo.lock`, tests and build included, and what it is there for. Made by\n\
-         `UPDATE_DEPENDENCIES=1 cargo test --test it dependencies`; a test keeps it true. Licences, bans and\n\
-         sources are checked by `cargo deny --offline check bans licenses sources` against `deny.toml`.\n\n\
-         | crate | reason |\n|---|---|\n",
+         Every crate of `Cargo.lock`, tests and build included, its licence, and what it is there for. Made by\n\
+         `UPDATE_DEPENDENCIES=1 cargo test --test it dependencies`; a test keeps it true. The ordinary tests\n\
+         hold licences, sources and banned crates against `deny.toml`; so does, where it is installed,\n\
+         `cargo deny --offline check bans licenses sources`, which also reads the texts of the licences.\n\n\
+         | crate | licence | reason |\n|---|---|---|\n",
     );
     for name in tree.versions.keys().filter(|name| *name != "cxpulse") {
         let why = reasons.get(name).cloned().unwrap_or_else(|| {
@@ -93,7 +122,7 @@ fn document() -> String {
             let users: Vec<String> = users.map(|user| format!("`{user}`")).collect();
             format!("used by {}", users.join(", "))
         });
-        writeln!(out, "| `{name}` | {why} |").unwrap();
+        writeln!(out, "| `{name}` | {} | {why} |", licences[name]).unwrap();
     }
     out.push_str("\n## More than one version\n\n| crate | versions | reason |\n|---|---|---|\n");
     for (name, versions) in tree

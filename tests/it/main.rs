@@ -21,6 +21,7 @@ mod export;
 mod fuzz_corpus;
 mod history;
 mod http;
+mod licences;
 mod limits;
 mod openapi;
 mod properties;
