@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cxpulse::time::{Clock, SystemClock};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::alertmanager::Alertmanager;
 use crate::support::broker::Broker;
@@ -33,6 +34,53 @@ fn alertmanager_sink(alertmanager: &Alertmanager) -> String {
         "[sinks.alertmanager]\nurls = [\"{}\"]\n\n",
         alertmanager.url()
     )
+}
+
+/// A NATS server with a desk, and where cxpulse has its files.
+struct Scene {
+    broker: Broker,
+    desk: Desk,
+    folder: TempDir,
+}
+
+impl Scene {
+    fn new(nats_server: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let broker = Broker::start_new(nats_server, folder.path());
+        let desk = Desk::open(&broker);
+        Self {
+            broker,
+            desk,
+            folder,
+        }
+    }
+
+    /// Hears what is told of alerts from now on.
+    fn listener(&self) -> RawNats {
+        let mut listener = self.broker.client();
+        let heard = listener.subscribe("cx.alerts.>");
+        heard.expect("connected");
+        listener
+    }
+
+    /// What every configuration here has, and the address of the page.
+    fn base_config(&self) -> (String, String) {
+        Service::base_config(&self.broker.url(), self.folder.path())
+    }
+
+    fn start(&self, config: &str, address: &str) -> Service {
+        Service::start(config, address, self.folder.path())
+    }
+}
+
+/// What a listener has heard, until nothing has come for a while.
+fn told(listener: &mut RawNats) -> Vec<Value> {
+    std::iter::from_fn(|| {
+        let message = listener.next_message(Duration::from_secs(2));
+        let message = message.expect("connected")?;
+        Some(serde_json::from_slice(&message.payload).expect("JSON"))
+    })
+    .collect()
 }
 
 /// Publishes calls and surveys.
@@ -100,23 +148,6 @@ fn wait_for_state(service: &mut Service, alert: &str, wanted: f64) {
     });
 }
 
-/// The names of the alerts that Alertmanager holds, in order.
-fn names(alertmanager: &Alertmanager) -> Vec<String> {
-    let alerts = alertmanager.alerts();
-    let names = alerts
-        .iter()
-        .map(|alert| alert["labels"]["alertname"].as_str());
-    let mut names: Vec<String> = names.map(|name| name.unwrap_or("?").to_owned()).collect();
-    names.sort();
-    names
-}
-
-fn wait_for_names(alertmanager: &Alertmanager, expected: &[&str]) {
-    process::wait_until(&format!("alerts {expected:?}"), SEEN_WITHIN, || {
-        names(alertmanager) == expected
-    });
-}
-
 /// The instance of an alert in `/api/v1/alerts`.
 fn instance(service: &Service, alert: &str) -> Value {
     let shown = service.get("/api/v1/alerts").json();
@@ -129,33 +160,26 @@ fn instance(service: &Service, alert: &str) -> Value {
 fn a_page_before_kill_9_is_resolved_when_it_cleared_while_down() {
     let nats_server = require_tool!("nats-server");
     let binary = require_tool!("alertmanager");
-    let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start_new(&nats_server, folder.path());
-    let alertmanager = Alertmanager::start(&binary, folder.path());
-    let mut desk = Desk::open(&broker);
-    let mut listener = broker.client();
-    listener.subscribe("cx.alerts.>").unwrap();
-    let (base, address) = Service::base_config(&broker.url(), folder.path());
+    let mut scene = Scene::new(&nats_server);
+    let alertmanager = Alertmanager::start(&binary, scene.folder.path());
+    let mut listener = scene.listener();
+    let (base, address) = scene.base_config();
     let config = format!("{base}{LONG_CALLS}{}", alertmanager_sink(&alertmanager));
-    desk.calls("short", 600_000, 60, false);
-    let mut service = Service::start(&config, &address, folder.path());
+    scene.desk.calls("short", 600_000, 60, false);
+    let mut service = scene.start(&config, &address);
     wait_for_state(&mut service, "LongCalls", 0.0);
-    desk.calls("long", 1000, 900, false);
+    scene.desk.calls("long", 1000, 900, false);
     // The page is out: at once.
-    wait_for_names(&alertmanager, &["LongCalls"]);
+    alertmanager.wait_for("alertname", &["LongCalls"]);
     service.kill();
     let starts_at = alertmanager.alerts()[0]["startsAt"].clone();
-    desk.calls("long", 1000, 900, true);
+    scene.desk.calls("long", 1000, 900, true);
 
-    let mut restarted = Service::start(&config, &address, folder.path());
+    let mut restarted = scene.start(&config, &address);
     // Left alone it would stay for four minutes after the last sending.
-    wait_for_names(&alertmanager, &[]);
+    alertmanager.wait_for("alertname", &[]);
     wait_for_state(&mut restarted, "LongCalls", 0.0);
-    let told: Vec<Value> = std::iter::from_fn(|| {
-        let message = listener.next_message(Duration::from_secs(2)).unwrap()?;
-        Some(serde_json::from_slice(&message.payload).unwrap())
-    })
-    .collect();
+    let told = told(&mut listener);
     let last = told.last().expect("told");
     assert_eq!(
         (&last["to"], &last["reason"]),
@@ -172,17 +196,15 @@ fn a_page_before_kill_9_is_resolved_when_it_cleared_while_down() {
 fn the_alert_of_two_replicas_is_one() {
     let nats_server = require_tool!("nats-server");
     let binary = require_tool!("alertmanager");
-    let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start_new(&nats_server, folder.path());
-    let alertmanager = Alertmanager::start(&binary, folder.path());
-    let mut desk = Desk::open(&broker);
-    desk.calls("short", 600_000, 60, false);
+    let mut scene = Scene::new(&nats_server);
+    let alertmanager = Alertmanager::start(&binary, scene.folder.path());
+    scene.desk.calls("short", 600_000, 60, false);
     let mut replicas: Vec<Service> = ["one", "two"]
         .iter()
         .map(|name| {
-            let own = folder.path().join(name);
+            let own = scene.folder.path().join(name);
             fs::create_dir(&own).unwrap();
-            let (base, address) = Service::base_config(&broker.url(), &own);
+            let (base, address) = Service::base_config(&scene.broker.url(), &own);
             let sink = alertmanager_sink(&alertmanager);
             Service::start(&format!("{base}{LONG_CALLS}{sink}"), &address, &own)
         })
@@ -195,11 +217,11 @@ fn the_alert_of_two_replicas_is_one() {
         });
     };
     for (excluded, expected, count) in [(false, &["LongCalls"][..], 1), (true, &[], 2)] {
-        desk.calls("long", 1000, 900, excluded);
+        scene.desk.calls("long", 1000, 900, excluded);
         for replica in &mut replicas {
             delivered(replica, count);
         }
-        wait_for_names(&alertmanager, expected);
+        alertmanager.wait_for("alertname", expected);
     }
     for replica in replicas {
         assert!(replica.stop().success());
@@ -210,19 +232,17 @@ fn the_alert_of_two_replicas_is_one() {
 fn sighup_takes_over_alerts_sinks_and_export_and_nothing_that_is_wrong() {
     let nats_server = require_tool!("nats-server");
     let binary = require_tool!("alertmanager");
-    let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start_new(&nats_server, folder.path());
-    let alertmanager = Alertmanager::start(&binary, folder.path());
-    let mut desk = Desk::open(&broker);
-    desk.calls("long", 1000, 900, false);
-    let (base, address) = Service::base_config(&broker.url(), folder.path());
-    let mut service = Service::start(&format!("{base}{LONG_CALLS}"), &address, folder.path());
+    let mut scene = Scene::new(&nats_server);
+    let alertmanager = Alertmanager::start(&binary, scene.folder.path());
+    scene.desk.calls("long", 1000, 900, false);
+    let (base, address) = scene.base_config();
+    let mut service = scene.start(&format!("{base}{LONG_CALLS}"), &address);
     wait_for_state(&mut service, "LongCalls", 2.0);
     let before = instance(&service, "LongCalls");
     assert!(!service.metrics().has_family("cx_asa_"));
 
     let rewrite = |running: &Service, text: &str| {
-        fs::write(folder.path().join("cxpulse.toml"), text).unwrap();
+        fs::write(scene.folder.path().join("cxpulse.toml"), text).unwrap();
         running.signal("HUP");
     };
     let reloaded = |running: &mut Service, wanted: f64| {
@@ -255,7 +275,7 @@ fn sighup_takes_over_alerts_sinks_and_export_and_nothing_that_is_wrong() {
     rewrite(&service, &good);
     reloaded(&mut service, 1.0);
     // The receiver is new: it is told of what fires already.
-    wait_for_names(&alertmanager, &["LongCalls", "SlowAnswers"]);
+    alertmanager.wait_for("alertname", &["LongCalls", "SlowAnswers"]);
     wait_for_state(&mut service, "SlowAnswers", 2.0);
     assert!(service.metrics().has_family("cx_asa_"));
     for member in ["since", "fired_at", "state"] {
@@ -267,15 +287,14 @@ fn sighup_takes_over_alerts_sinks_and_export_and_nothing_that_is_wrong() {
         &service,
         &good.replace("name = \"LongCalls\"", "name = \"Renamed\""),
     );
-    wait_for_names(&alertmanager, &["Renamed", "SlowAnswers"]);
+    alertmanager.wait_for("alertname", &["Renamed", "SlowAnswers"]);
     assert!(service.stop().success());
 }
 
 #[test]
 fn receivers_that_never_answer_hold_nothing_up() {
     let nats_server = require_tool!("nats-server");
-    let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start_new(&nats_server, folder.path());
+    let mut scene = Scene::new(&nats_server);
     // Connections are taken by the system; nobody ever reads from them.
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", deaf.local_addr().unwrap());
@@ -283,18 +302,19 @@ fn receivers_that_never_answer_hold_nothing_up() {
         "[sinks.alertmanager]\nurls = [\"{url}\", \"{url}/second\"]\n\n\
          [sinks.webhook]\nurl = \"{url}\"\n\n"
     );
-    let mut desk = Desk::open(&broker);
-    let (base, address) = Service::base_config(&broker.url(), folder.path());
+    let (base, address) = scene.base_config();
     let config = format!("{base}{LONG_CALLS}{sinks}");
-    let mut service = Service::start(&config, &address, folder.path());
-    desk.calls("long", 1000, 900, false);
+    let mut service = scene.start(&config, &address);
+    scene.desk.calls("long", 1000, 900, false);
     wait_for_state(&mut service, "LongCalls", 2.0);
     let messages = (0..5000).map(|number| {
         let event = json!({"interaction_id": format!("n {number}"), "talk_seconds": 10,
                            "ended_at": now_ms() - 1000, "queue": "b"});
         Publish::new("cx.interactions.b", event.to_string())
     });
-    desk.nats
+    scene
+        .desk
+        .nats
         .publish_acknowledged(messages.collect::<Vec<_>>())
         .unwrap();
     // Everything is counted, and the alert clears, while no receiver has answered once.
@@ -380,20 +400,17 @@ no_data_for = "5m"
 fn prometheus_fires_and_clears_with_the_engine() {
     let nats_server = require_tool!("nats-server");
     let binary = require_tool!("prometheus");
-    let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start_new(&nats_server, folder.path());
-    let mut desk = Desk::open(&broker);
-    let mut listener = broker.client();
-    listener.subscribe("cx.alerts.>").unwrap();
+    let mut scene = Scene::new(&nats_server);
+    let mut listener = scene.listener();
     // Long enough ago to be in the baseline alone.
-    desk.calls("baseline", 1_200_000, 60, false);
-    desk.calls("good", 20_000, 60, false);
-    desk.survey(false);
-    let (base, address) = Service::base_config(&broker.url(), folder.path());
-    let mut service = Service::start(&format!("{base}{BESIDE}"), &address, folder.path());
+    scene.desk.calls("baseline", 1_200_000, 60, false);
+    scene.desk.calls("good", 20_000, 60, false);
+    scene.desk.survey(false);
+    let (base, address) = scene.base_config();
+    let mut service = scene.start(&format!("{base}{BESIDE}"), &address);
     wait_for_state(&mut service, "Confident", 0.0);
-    let rules = generated_rules(folder.path());
-    let prometheus = Prometheus::start(&binary, folder.path(), &address, &rules);
+    let rules = generated_rules(scene.folder.path());
+    let prometheus = Prometheus::start(&binary, scene.folder.path(), &address, &rules);
     let alerts = ["Burns", "Confident", "Drops", "Kept", "Rises", "Silent"];
     process::wait_until("a round of Prometheus' rules", SEEN_WITHIN, || {
         evaluated(&prometheus) && !prometheus.query("cx_csat_ratio").is_empty()
@@ -405,8 +422,8 @@ fn prometheus_fires_and_clears_with_the_engine() {
         process::wait_until("an evaluation", SEEN_WITHIN, || {
             (0..400).contains(&now_ms().rem_euclid(INTERVAL_MS))
         });
-        desk.calls("bad", 1000, 900, !bad);
-        desk.survey(bad);
+        scene.desk.calls("bad", 1000, 900, !bad);
+        scene.desk.survey(bad);
         let what = format!("all alerts in state {state}");
         service.wait_for_metrics(&what, SEEN_WITHIN, |page| {
             let mut states = page.series().iter();
@@ -462,12 +479,7 @@ fn evaluated(prometheus: &Prometheus) -> bool {
 
 /// When the engine said that each alert fires and clears, by name.
 fn engine_times(listener: &mut RawNats) -> impl Fn(&str) -> (i64, i64) {
-    let told: Vec<Value> = std::iter::from_fn(|| {
-        let message = listener.next_message(Duration::from_secs(1));
-        let message = message.expect("connected")?;
-        Some(serde_json::from_slice(&message.payload).expect("JSON"))
-    })
-    .collect();
+    let told = told(listener);
     move |alert| {
         let at = |to: &str| {
             let mut steps = told.iter().filter(|one| one["alert"] == alert);

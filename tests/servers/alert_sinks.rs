@@ -11,6 +11,7 @@ use cxpulse::time::{Clock, SystemClock, Timestamp};
 use prometheus::{IntCounterVec, Opts};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::support::alertmanager::Alertmanager;
 use crate::support::process;
@@ -31,19 +32,52 @@ fn timing() -> Timing {
     }
 }
 
-fn family() -> IntCounterVec {
-    IntCounterVec::new(Opts::new("notifications", "test"), &["sink", "outcome"]).expect("valid")
+/// The sinks of one cxpulse, in a runtime of their own: dropped, they are gone as if it had died.
+struct Sender {
+    sinks: Sinks,
+    outcomes: Outcomes,
+    _runtime: Runtime,
 }
 
-/// Sinks towards these Alertmanagers; needs a runtime.
-fn sinks(urls: &[String], family: &IntCounterVec) -> Sinks {
-    let settings = Settings {
-        alertmanager_urls: urls.to_vec(),
-        nats_subject: None,
-        webhook_url: None,
-    };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Sinks::start(&settings, &timing(), &clock, family).expect("valid URLs")
+impl Sender {
+    /// Sinks towards these Alertmanagers.
+    fn start(urls: &[String]) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let settings = Settings {
+            alertmanager_urls: urls.to_vec(),
+            nats_subject: None,
+            webhook_url: None,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let family = IntCounterVec::new(Opts::new("notifications", "test"), &["sink", "outcome"]);
+        let family = family.expect("valid");
+        let inside = runtime.enter();
+        let sinks = Sinks::start(&settings, &timing(), &clock, &family).expect("valid URLs");
+        drop(inside);
+        Self {
+            sinks,
+            outcomes: Outcomes::of(&family, "alertmanager"),
+            _runtime: runtime,
+        }
+    }
+
+    /// Alerts of these queues began to fire or ended just now.
+    fn notify(&self, changes: &[(&str, Phase)]) {
+        let transitions = changes.iter().map(|(queue, to)| transition(queue, *to));
+        self.sinks.notify(&transitions.collect::<Vec<_>>());
+    }
+
+    /// Waits until so many more have been delivered.
+    fn wait_for_deliveries(&self, more: u64) {
+        let wanted = self.outcomes.delivered.get() + more;
+        process::wait_until("deliveries", SEEN_WITHIN, || {
+            self.outcomes.delivered.get() >= wanted
+        });
+    }
 }
 
 fn now() -> Timestamp {
@@ -75,31 +109,6 @@ fn transition(queue: &str, to: Phase) -> Transition {
     }
 }
 
-/// The queues of the alerts that Alertmanager holds, in order.
-fn queues(alertmanager: &Alertmanager) -> Vec<String> {
-    let mut queues: Vec<String> = alertmanager
-        .alerts()
-        .iter()
-        .map(|alert| alert["labels"]["queue"].as_str().unwrap_or("?").to_owned())
-        .collect();
-    queues.sort();
-    queues
-}
-
-fn wait_for(alertmanager: &Alertmanager, expected: &[&str]) {
-    process::wait_until(&format!("alerts {expected:?}"), SEEN_WITHIN, || {
-        queues(alertmanager) == expected
-    });
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime")
-}
-
 fn start(binary: &Path) -> (TempDir, Alertmanager) {
     let folder = tempfile::tempdir().expect("a folder");
     let alertmanager = Alertmanager::start(binary, folder.path());
@@ -110,27 +119,20 @@ fn start(binary: &Path) -> (TempDir, Alertmanager) {
 fn an_alert_arrives_stays_and_resolves() {
     let binary = require_tool!("alertmanager");
     let (_folder, alertmanager) = start(&binary);
-    let runtime = runtime();
-    let _inside = runtime.enter();
-    let family = family();
-    let sinks = sinks(&[alertmanager.url()], &family);
+    let sender = Sender::start(&[alertmanager.url()]);
     let hostile = "a\"b\\c\n<script>\u{1F4A5}";
-    sinks.notify(&[
-        transition("a", Phase::Firing),
-        transition(hostile, Phase::Firing),
-    ]);
-    wait_for(&alertmanager, &["a", hostile]);
+    sender.notify(&[("a", Phase::Firing), (hostile, Phase::Firing)]);
+    alertmanager.wait_for("queue", &["a", hostile]);
     let alert = alert_of(&alertmanager, "a");
     assert_eq!(alert["labels"]["alertname"], "service_level_low");
     assert_eq!(alert["labels"]["severity"], "page");
     assert_eq!(alert["annotations"]["summary"], "a is slow");
     // Twelve sendings later, three times longer than the alert would live by itself.
-    let delivered = Outcomes::of(&family, "alertmanager").delivered;
-    process::wait_until("re-sendings", SEEN_WITHIN, || delivered.get() >= 24);
-    assert_eq!(queues(&alertmanager), ["a", hostile]);
+    sender.wait_for_deliveries(24);
+    assert_eq!(alertmanager.labels("queue"), ["a", hostile]);
     assert_eq!(alert_of(&alertmanager, "a")["startsAt"], alert["startsAt"]);
-    sinks.notify(&[transition("a", Phase::Inactive)]);
-    wait_for(&alertmanager, &[hostile]);
+    sender.notify(&[("a", Phase::Inactive)]);
+    alertmanager.wait_for("queue", &[hostile]);
 }
 
 fn alert_of(alertmanager: &Alertmanager, queue: &str) -> Value {
@@ -145,18 +147,13 @@ fn alert_of(alertmanager: &Alertmanager, queue: &str) -> Value {
 fn two_of_three_instances_may_be_down() {
     let binary = require_tool!("alertmanager");
     let (_folder, alertmanager) = start(&binary);
-    let runtime = runtime();
-    let _inside = runtime.enter();
     let gone = || format!("http://127.0.0.1:{}", process::free_port());
     let urls = [gone(), alertmanager.url(), gone()];
-    let sinks = sinks(&urls, &family());
-    sinks.notify(&[transition("a", Phase::Firing)]);
-    wait_for(&alertmanager, &["a"]);
-    sinks.notify(&[
-        transition("a", Phase::Inactive),
-        transition("b", Phase::Firing),
-    ]);
-    wait_for(&alertmanager, &["b"]);
+    let sender = Sender::start(&urls);
+    sender.notify(&[("a", Phase::Firing)]);
+    alertmanager.wait_for("queue", &["a"]);
+    sender.notify(&[("a", Phase::Inactive), ("b", Phase::Firing)]);
+    alertmanager.wait_for("queue", &["b"]);
 }
 
 #[test]
@@ -165,96 +162,68 @@ fn an_instance_that_was_away_gets_what_matters() {
     let folder = tempfile::tempdir().expect("a folder");
     let alertmanager = Alertmanager::start(&binary, folder.path());
     let address = alertmanager.address().to_owned();
-    let runtime = runtime();
-    let _inside = runtime.enter();
-    let family = family();
-    let sinks = sinks(&[alertmanager.url()], &family);
-    sinks.notify(&[
-        transition("a", Phase::Firing),
-        transition("b", Phase::Firing),
-    ]);
-    wait_for(&alertmanager, &["a", "b"]);
+    let sender = Sender::start(&[alertmanager.url()]);
+    sender.notify(&[("a", Phase::Firing), ("b", Phase::Firing)]);
+    alertmanager.wait_for("queue", &["a", "b"]);
     drop(alertmanager);
-    sinks.notify(&[
-        transition("a", Phase::Inactive),
-        transition("c", Phase::Firing),
-    ]);
+    sender.notify(&[("a", Phase::Inactive), ("c", Phase::Firing)]);
     // Away for longer than a re-sending, and than what it holds would live.
-    let failed = Outcomes::of(&family, "alertmanager").failed;
+    let failed = &sender.outcomes.failed;
     let before = failed.get();
     process::wait_until("failed attempts", SEEN_WITHIN, || {
         failed.get() >= before + 30
     });
     let back = Alertmanager::start_at(&binary, folder.path(), &address);
-    wait_for(&back, &["b", "c"]);
+    back.wait_for("queue", &["b", "c"]);
 }
 
 #[test]
 fn one_that_is_refused_does_not_hold_up_the_others_of_its_batch() {
     let binary = require_tool!("alertmanager");
     let (_folder, alertmanager) = start(&binary);
-    let runtime = runtime();
-    let _inside = runtime.enter();
-    let family = family();
-    let sinks = sinks(&[alertmanager.url()], &family);
+    let sender = Sender::start(&[alertmanager.url()]);
     // Alertmanager answers 400 to a batch in which one has no label at all.
     let mut bare = transition("", Phase::Firing);
     bare.alert.clear();
     bare.severity.clear();
     bare.labels.clear();
-    sinks.notify(&[
-        transition("a", Phase::Firing),
-        bare,
-        transition("b", Phase::Firing),
-    ]);
-    wait_for(&alertmanager, &["a", "b"]);
-    let outcomes = Outcomes::of(&family, "alertmanager");
-    process::wait_until("a refusal", SEEN_WITHIN, || outcomes.rejected.get() >= 1);
+    let [first, second] = ["a", "b"].map(|queue| transition(queue, Phase::Firing));
+    sender.sinks.notify(&[first, bare, second]);
+    alertmanager.wait_for("queue", &["a", "b"]);
+    let rejected = &sender.outcomes.rejected;
+    process::wait_until("a refusal", SEEN_WITHIN, || rejected.get() >= 1);
     // They stay for longer than they would live by themselves, and end.
-    let before = outcomes.delivered.get();
-    process::wait_until("re-sendings", SEEN_WITHIN, || {
-        outcomes.delivered.get() >= before + 24
-    });
-    assert_eq!(queues(&alertmanager), ["a", "b"]);
-    sinks.notify(&[transition("a", Phase::Inactive)]);
-    wait_for(&alertmanager, &["b"]);
+    sender.wait_for_deliveries(24);
+    assert_eq!(alertmanager.labels("queue"), ["a", "b"]);
+    sender.notify(&[("a", Phase::Inactive)]);
+    alertmanager.wait_for("queue", &["b"]);
 }
 
 #[test]
 fn the_same_alert_of_two_replicas_is_one() {
     let binary = require_tool!("alertmanager");
     let (_folder, alertmanager) = start(&binary);
-    let runtime = runtime();
-    let _inside = runtime.enter();
-    let families = [family(), family()];
-    let replicas = families
-        .each_ref()
-        .map(|family| sinks(&[alertmanager.url()], family));
+    let replicas = [(); 2].map(|()| Sender::start(&[alertmanager.url()]));
     for replica in &replicas {
-        replica.notify(&[transition("a", Phase::Firing)]);
+        replica.notify(&[("a", Phase::Firing)]);
     }
-    for family in &families {
-        let delivered = Outcomes::of(family, "alertmanager").delivered;
-        process::wait_until("a delivery", SEEN_WITHIN, || delivered.get() >= 2);
+    for replica in &replicas {
+        replica.wait_for_deliveries(2);
     }
-    assert_eq!(queues(&alertmanager), ["a"]);
-    let [first, second] = replicas;
-    first.notify(&[transition("a", Phase::Inactive)]);
-    second.notify(&[transition("a", Phase::Inactive)]);
-    wait_for(&alertmanager, &[]);
+    assert_eq!(alertmanager.labels("queue"), ["a"]);
+    for replica in &replicas {
+        replica.notify(&[("a", Phase::Inactive)]);
+    }
+    alertmanager.wait_for("queue", &[]);
 }
 
 #[test]
 fn an_alert_whose_cxpulse_died_ends_by_itself() {
     let binary = require_tool!("alertmanager");
     let (_folder, alertmanager) = start(&binary);
-    let runtime = runtime();
-    let inside = runtime.enter();
-    let sinks = sinks(&[alertmanager.url()], &family());
-    sinks.notify(&[transition("a", Phase::Firing)]);
-    wait_for(&alertmanager, &["a"]);
-    drop(inside);
-    drop(sinks);
-    drop(runtime);
-    wait_for(&alertmanager, &[]);
+    let sender = Sender::start(&[alertmanager.url()]);
+    sender.notify(&[("a", Phase::Firing)]);
+    alertmanager.wait_for("queue", &["a"]);
+    drop(sender);
+    alertmanager.wait_for("queue", &[]);
 }

@@ -144,29 +144,53 @@ fn a_removed_directory_is_made_again_with_its_key() {
     assert!(again.stop().success());
 }
 
-#[test]
-fn a_file_in_place_of_the_directory_is_counted_and_survived() {
-    let binary = require_tool!("nats-server");
-    let mut scene = Scene::new(&binary, &json!({}));
+/// Spoils the disk under a running cxpulse: checkpoints fail, which is counted and said, and events
+/// count all the same. Once it is mended, a checkpoint has everything. What `spoil` gives is kept
+/// until then, and handed to `look` as often as the page is looked at.
+fn survives<T>(
+    scene: &mut Scene,
+    spoil: impl FnOnce() -> T,
+    mut look: impl FnMut(&mut T),
+    mend: impl FnOnce(T),
+) {
     let mut service = scene.start();
     wait_for(&mut service, 30);
     wait_for_checkpoint(&mut service);
-    fs::remove_dir_all(scene.state()).unwrap();
-    // Between the two a checkpoint may have made the directory again.
-    while fs::write(scene.state(), "not a directory").is_err() {
-        fs::remove_dir_all(scene.state()).ok();
-    }
+    let mut spoilt = spoil();
     let before = failures(&service.metrics());
-    service.wait_for_metrics("failures", WITHIN, |page| failures(page) >= before + 2);
+    service.wait_for_metrics("failures", WITHIN, |page| {
+        look(&mut spoilt);
+        failures(page) >= before + 2
+    });
     scene.publish(5, 1000);
     wait_for(&mut service, 35);
     assert!(service.log().contains("checkpoint failed"));
-    fs::remove_file(scene.state()).unwrap();
+    mend(spoilt);
     wait_for_checkpoint(&mut service);
     service.kill();
     let mut again = scene.start();
     wait_for(&mut again, 35);
     assert!(again.stop().success());
+}
+
+#[test]
+fn a_file_in_place_of_the_directory_is_counted_and_survived() {
+    let binary = require_tool!("nats-server");
+    let mut scene = Scene::new(&binary, &json!({}));
+    let state = scene.state();
+    let spoil = || {
+        fs::remove_dir_all(&state).unwrap();
+        // Between the two a checkpoint may have made the directory again.
+        while fs::write(&state, "not a directory").is_err() {
+            fs::remove_dir_all(&state).ok();
+        }
+    };
+    survives(
+        &mut scene,
+        spoil,
+        |()| {},
+        |()| fs::remove_file(&state).unwrap(),
+    );
 }
 
 /// A small file system in memory; gone with the test.
@@ -206,31 +230,22 @@ impl Drop for SmallDisk {
 fn a_full_disk_is_counted_and_survived() {
     let binary = require_tool!("nats-server");
     let mut scene = Scene::new(&binary, &json!({}));
-    let Some(disk) = SmallDisk::mount(&scene.state()) else {
+    let Some(_disk) = SmallDisk::mount(&scene.state()) else {
         skip_or_fail!("no right to mount a small file system");
     };
-    let mut service = scene.start();
-    wait_for(&mut service, 30);
-    wait_for_checkpoint(&mut service);
     let filler = scene.state().join("filler");
-    let mut file = fs::File::create(&filler).unwrap();
-    while file.write_all(&[0; 512]).is_ok() {}
-    let before = failures(&service.metrics());
+    let fill = |file: &mut fs::File| while file.write_all(&[0; 512]).is_ok() {};
+    let spoil = || {
+        let mut file = fs::File::create(&filler).unwrap();
+        fill(&mut file);
+        file
+    };
+    let mend = |file| {
+        drop(file);
+        fs::remove_file(&filler).unwrap();
+    };
     // The old generations are pruned by nobody now; what is free is less than a checkpoint.
-    service.wait_for_metrics("failures", WITHIN, |page| {
-        drop(file.write_all(&[0; 512]));
-        failures(page) >= before + 2
-    });
-    scene.publish(5, 1000);
-    wait_for(&mut service, 35);
-    drop(file);
-    fs::remove_file(&filler).unwrap();
-    wait_for_checkpoint(&mut service);
-    service.kill();
-    let mut again = scene.start();
-    wait_for(&mut again, 35);
-    assert!(again.stop().success());
-    drop(disk);
+    survives(&mut scene, spoil, fill, mend);
 }
 
 #[test]
@@ -240,21 +255,8 @@ fn a_read_only_disk_is_counted_and_survived() {
     let Some(disk) = SmallDisk::mount(&scene.state()) else {
         skip_or_fail!("no right to mount a small file system");
     };
-    let mut service = scene.start();
-    wait_for(&mut service, 30);
-    wait_for_checkpoint(&mut service);
-    disk.remount("ro");
-    let before = failures(&service.metrics());
-    service.wait_for_metrics("failures", WITHIN, |page| failures(page) >= before + 2);
-    scene.publish(5, 1000);
-    wait_for(&mut service, 35);
-    disk.remount("rw");
-    wait_for_checkpoint(&mut service);
-    service.kill();
-    let mut again = scene.start();
-    wait_for(&mut again, 35);
-    assert!(again.stop().success());
-    drop(disk);
+    let spoil = || disk.remount("ro");
+    survives(&mut scene, spoil, |()| {}, |()| disk.remount("rw"));
 }
 
 #[test]

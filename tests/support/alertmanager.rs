@@ -13,6 +13,9 @@ use super::process::{self, Process};
 /// How long Alertmanager may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_mins(2);
 
+/// How long an alert may take to be seen there, or to be gone.
+const SEEN_WITHIN: Duration = Duration::from_mins(2);
+
 /// A running Alertmanager.
 #[derive(Debug)]
 pub(crate) struct Alertmanager {
@@ -68,5 +71,21 @@ impl Alertmanager {
             .unwrap_or_else(|error| panic!("{error}\n{}", self.process.stderr()));
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json().as_array().cloned().unwrap_or_default()
+    }
+
+    /// The values of a label of the alerts it holds, in order; `?` for one without.
+    pub(crate) fn labels(&self, name: &str) -> Vec<String> {
+        let alerts = self.alerts();
+        let values = alerts.iter().map(|alert| alert["labels"][name].as_str());
+        let mut values: Vec<String> = values.map(|value| value.unwrap_or("?").into()).collect();
+        values.sort();
+        values
+    }
+
+    /// Waits until the values of a label are these, in order.
+    pub(crate) fn wait_for(&self, label: &str, expected: &[&str]) {
+        process::wait_until(&format!("alerts {expected:?}"), SEEN_WITHIN, || {
+            self.labels(label) == expected
+        });
     }
 }
