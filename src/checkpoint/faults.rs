@@ -2,8 +2,8 @@
 //! `fault-points` only, which nothing but tests switches on; elsewhere they are nothing.
 //!
 //! `CXPULSE_FAULT=<point>:<action>[:<skip>]` arms one point: `crash` ends the process at once
-//! without unwinding, `fail` makes the step fail, `short` writes half. `skip` lets it pass so many
-//! times first.
+//! without unwinding, `fail` makes the step fail, `short` writes half, `hang` never comes back. `skip`
+//! lets it pass so many times first.
 
 use std::io;
 
@@ -53,6 +53,9 @@ pub fn pass(name: &str) -> io::Result<Option<Fault>> {
     }
     match action.as_str() {
         "crash" => std::process::abort(),
+        "hang" => loop {
+            std::thread::park();
+        },
         "short" => Ok(Some(Fault::Short)),
         _ => Err(io::Error::other(format!("fault point {name}"))),
     }

@@ -529,6 +529,10 @@ async fn a_huge_head_is_refused() {
     let bytes = to_end(&mut stream).await;
     // The refusal may be lost to the reset that the unread rest of the head causes.
     assert!(bytes.is_empty() || Answer::of(&bytes).status == 431);
+    let cut = &server.metrics.http.connections_cut;
+    let cut = |reason: &str| cut.with_label_values(&[reason]).get();
+    eventually(|| cut("head") == 1).await;
+    assert_eq!(["headers", "write", "idle"].map(cut), [0; 3]);
     assert_eq!(server.get("/livez").await.status, 200);
 }
 

@@ -299,6 +299,32 @@ fn every_step_of_a_checkpoint_may_crash_or_fail() {
     }
 }
 
+/// A thread that hangs ends nothing: whoever restarts what is stuck learns of it by `/livez`, and the
+/// other pages are served meanwhile.
+#[test]
+fn a_stuck_engine_is_not_alive() {
+    let binary = require_tool!("nats-server");
+    if !cfg!(feature = "fault-points") {
+        skip_or_fail!("built without --features fault-points");
+    }
+    let mut scene = Scene::new(&binary, 4);
+    scene.publish(200);
+    let mut stuck = scene.start(&["CXPULSE_FAULT=tick:hang:20"]);
+    stuck.wait_for_answer();
+    let mut said = String::new();
+    process::wait_until("/livez to fail", WITHIN, || {
+        let answer = stuck.get("/livez");
+        said = answer.text();
+        answer.status == 503
+    });
+    assert!(said.starts_with("the engine has not ticked for "), "{said}");
+    assert_eq!(stuck.get("/metrics").status, 200);
+    stuck.kill();
+    let mut again = scene.start(&[]);
+    scene.check(&mut again);
+    assert!(again.stop().success());
+}
+
 /// The state is there and right, and nothing is left over.
 fn check_after(scene: &mut Scene, what: &str) {
     let mut service = scene.start(&[]);
