@@ -13,6 +13,7 @@
 
 mod alerting;
 mod back_test;
+mod freshness;
 mod pipeline;
 mod recovery;
 mod reload;

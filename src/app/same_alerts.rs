@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::alerting::{Alerting, Notify};
 use super::back_test::{BackTest, leave_out_what_no_rule_reads};
+use super::freshness::Freshness;
 use super::pipeline::Pipeline;
 use super::saver::{Saver, SaverMetrics};
 use super::service::self_metrics;
@@ -243,6 +244,7 @@ fn worker(
         needed_from: now,
         rebuild: None,
         progress: Progress::default(),
+        freshness: Freshness::default(),
     };
     (worker, told)
 }

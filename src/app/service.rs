@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::alerting::{Alerting, Notify};
+use super::freshness::Freshness;
 use super::pipeline::Pipeline;
 use super::recovery::{self, Recovered};
 use super::reload::Reloader;
@@ -552,6 +553,7 @@ impl WorkerParts {
             needed_from: now.plus_millis(-needed_history_ms(config)),
             rebuild,
             progress,
+            freshness: Freshness::default(),
         })
     }
 }

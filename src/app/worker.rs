@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::alerting::Alerting;
+use super::freshness::Freshness;
 use super::pipeline::{Pipeline, RejectedEvent};
 use super::recovery::{Rebuild, RecoveryError};
 use super::saver::Saver;
@@ -47,6 +48,7 @@ pub(super) struct Worker {
     pub(super) refresh_ms: i64,
     pub(super) checkpoint_ms: i64,
     pub(super) progress: Progress,
+    pub(super) freshness: Freshness,
 }
 
 /// How far the stream is in the state.
@@ -201,6 +203,7 @@ impl Worker {
             dead_letters,
             metrics,
             progress,
+            freshness,
             ..
         } = self;
         // Told one by one: a message may hold very many, and the publisher takes few.
@@ -228,6 +231,9 @@ impl Worker {
                 &mut |_, event| {
                     let delay_ms = stored_at.millis_since(event.record().event_time);
                     delay.observe(Timestamp::from_millis(delay_ms).as_seconds());
+                    if progress.caught_up {
+                        freshness.processed(stored_at);
+                    }
                 },
                 &mut submit,
             );
@@ -365,6 +371,8 @@ impl Worker {
             .set_progress(self.progress.last_stored_at, self.progress.pending);
         self.copy_counters();
         self.shared.publish(Arc::new(view));
+        self.freshness
+            .shown(self.clock.now(), &self.metrics.event_to_view);
     }
 
     /// Takes over what the source counts.

@@ -16,6 +16,11 @@ const DELAY_BOUNDS_SECONDS: [f64; 11] = [
     0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0,
 ];
 
+/// Upper bounds of `cxpulse_event_to_view_seconds`.
+const TO_VIEW_BOUNDS_SECONDS: [f64; 12] = [
+    0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.05, 1.25, 2.0, 5.0, 15.0, 60.0,
+];
+
 /// Label values that are known from the start, so that their series begin at 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KnownLabels<'a> {
@@ -47,6 +52,9 @@ pub struct SelfMetrics {
     /// `app`: arrival less event time, seconds, of every accepted event. Observe through
     /// `event_delay.local()` and flush once a batch.
     pub event_delay: Histogram,
+    /// `app`: from the store time of a message to the view that shows its events, seconds, once
+    /// history has been caught up with.
+    pub event_to_view: Histogram,
     /// `checkpoint`: when the last one was written, seconds since the epoch; 0 before the first.
     pub checkpoint_last_success: Gauge,
     /// `checkpoint`: those that could not be written.
@@ -113,6 +121,11 @@ impl SelfMetrics {
             "Arrival less event time of accepted events.",
         )
         .buckets(DELAY_BOUNDS_SECONDS.into());
+        let to_view = HistogramOpts::new(
+            "cxpulse_event_to_view_seconds",
+            "Time from storing a message to the view that shows its events, once caught up.",
+        )
+        .buckets(TO_VIEW_BOUNDS_SECONDS.into());
         Ok(Self {
             readings,
             clock,
@@ -134,6 +147,7 @@ impl SelfMetrics {
                 &["reason"],
             )?,
             event_delay: registered(registry, Histogram::with_opts(delay)?)?,
+            event_to_view: registered(registry, Histogram::with_opts(to_view)?)?,
             checkpoint_last_success: registered(
                 registry,
                 Gauge::new(
@@ -341,6 +355,7 @@ mod tests {
             "cxpulse_breakdown_overflow_total",
             "cxpulse_last_event_timestamp_seconds",
             "cxpulse_event_delay_seconds",
+            "cxpulse_event_to_view_seconds",
             "cxpulse_checkpoint_last_success_timestamp_seconds",
             "cxpulse_checkpoint_failures_total",
             "cxpulse_alert_notifications_total",
