@@ -33,9 +33,9 @@ use crate::time::{Clock, Timestamp};
 
 /// Messages that may wait while the reader is busy, all subjects together; what comes above is
 /// dropped and counted.
-pub const BURST: usize = 256 * 1024;
+pub const BURST: usize = 512 * 1024;
 /// Bytes of payload that may wait likewise.
-pub const BURST_BYTES: usize = 256 * 1024 * 1024;
+pub const BURST_BYTES: usize = 512 * 1024 * 1024;
 
 /// Reads `subjects` until `stop`, or until the reader of `events` is gone.
 ///
