@@ -7,7 +7,8 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::Dimensions;
-use super::chains::{Chains, Contact, Effects, FirstContact, Inserted};
+use super::chains::{Chains, Effects, FirstContact, Inserted};
+use super::contact::Contact;
 use super::delta::Delta;
 use super::ledger::{Body, Entry, InteractionBody, Ledger, SurveyBody};
 use super::panes::Panes;
@@ -235,9 +236,10 @@ impl Booking {
 
     /// Books a survey anew when what it takes from its interaction has changed.
     pub(super) fn rejoin(&mut self, survey_id: IdHash, ledger: &mut Ledger) {
-        let Some(entry) = ledger.get(survey_id) else {
+        let Some(place) = ledger.find(survey_id) else {
             return;
         };
+        let entry = ledger.at(place);
         let Body::Survey(survey) = &entry.body else {
             return;
         };
@@ -250,7 +252,7 @@ impl Booking {
         self.routes.release(entry.route);
         let moved = Entry { route, ..entry };
         self.book(&moved, 1);
-        ledger.set_route(survey_id, route);
+        ledger.set_route(place, route);
     }
 
     /// Gives up the references of an entry that has left the ledger.

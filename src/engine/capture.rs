@@ -102,8 +102,9 @@ impl ShardCapture {
     }
 
     /// Whether `shard` must be written before it may change.
+    /// One that came later need not.
     pub(super) fn is_due(&self, shard: usize) -> bool {
-        !self.written[shard]
+        self.written.get(shard) == Some(&false)
     }
 
     /// Notes the shard as written: `bytes`, or nothing where the shard is empty.

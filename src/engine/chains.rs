@@ -7,50 +7,25 @@
 //! contact of the run, which carries the start of its episode along. A contact that has been
 //! forgotten needs nothing more: all changes come at most two latenesses back, and everything they
 //! look at lies within a horizon of them.
+//!
+//! Contacts lie in a slab by event time. A chain is found by its newest contact, and each contact
+//! knows the next older one. Of that one nobody hears when it is forgotten: a link may lead to a
+//! place that is empty, or to what has been put there since, which is never an older contact of the
+//! same chain (whoever comes in before a contact is linked to it anew).
 
-use std::collections::BTreeMap;
-
-use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
+use hashbrown::HashTable;
 use smallvec::SmallVec;
 
-use super::capture::{
-    RestoreError, RouteNumbers, SectionKind, ShardCapture, decode, encode, number_of,
-};
-use super::hashing::{IdentityState, shard_of};
+use super::capture::{RestoreError, RouteNumbers, SectionKind};
+use super::contact::{Contact, ContactSlot};
+use super::hashing::shard_of;
 use super::routes::{RouteId, Routes};
+use super::slab::{Place, Slab, Slot};
 use crate::event::IdHash;
 use crate::time::Timestamp;
 
 /// Shards of the chain table; bounds how long one table takes to grow.
 pub(super) const SHARDS: usize = 1024;
-
-/// One contact: a handled inbound interaction with a customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Contact {
-    pub(super) event_time: Timestamp,
-    pub(super) tie: u64,
-    /// Tells contacts apart whose times and ties are equal.
-    pub(super) id: u64,
-    /// Start of the contact: `started_at`, else the event time.
-    pub(super) start: Timestamp,
-    pub(super) route: RouteId,
-    /// Failed at once, by flag or transfer.
-    pub(super) failed: bool,
-    /// `resolved` is true: may end an episode well.
-    pub(super) resolved: bool,
-    /// No earlier contact of the chain lies within the horizon before it. Kept, since the
-    /// predecessor may have been forgotten. Written by the chain.
-    pub(super) first: bool,
-    /// Start of the episode; meaningful for the last contact of a run only. Written by the chain.
-    pub(super) episode_start: Timestamp,
-}
-
-impl Contact {
-    fn order(&self) -> (Timestamp, u64, u64) {
-        (self.event_time, self.tie, self.id)
-    }
-}
 
 /// What a first contact adds to its pane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +58,18 @@ pub(super) struct Inserted {
     pub(super) retracted: Option<RouteId>,
 }
 
-type Chain = SmallVec<[Contact; 1]>;
+/// The contacts of a chain from the one before a change on, in order.
+type Chain = SmallVec<[Contact; 8]>;
+
+/// The end of a chain that a change can touch.
+#[derive(Debug, Default)]
+struct End {
+    /// Places of `contacts`.
+    places: SmallVec<[Place; 8]>,
+    contacts: Chain,
+    /// Whether the first of them is the one before the change.
+    has_before: bool,
+}
 
 /// All chains.
 #[derive(Debug)]
@@ -92,15 +78,14 @@ pub(super) struct Chains {
     /// How long contacts stay behind stream time: horizon + 2 x lateness.
     memory_ms: i64,
     max_contacts: usize,
-    shards: Vec<Shard>,
+    /// The newest contact of each chain, by shard.
+    newest: Vec<HashTable<Place>>,
+    /// The contacts, by the bucket of their event time.
+    slots: Slab<ContactSlot>,
     contacts: usize,
-    /// Chains with contacts that expire in a bucket; filled on insertion, emptied as stream time
-    /// passes.
-    expiry: BTreeMap<i64, Vec<u128>>,
     bucket_ms: i64,
     /// The youngest contact that had to go before its time.
     evicted_until: Option<Timestamp>,
-    capture: Option<ShardCapture>,
 }
 
 impl Chains {
@@ -110,14 +95,11 @@ impl Chains {
             horizon_ms,
             memory_ms,
             max_contacts,
-            shards: (0..SHARDS)
-                .map(|_| HashMap::with_hasher(IdentityState))
-                .collect(),
+            newest: (0..SHARDS).map(|_| HashTable::new()).collect(),
+            slots: Slab::default(),
             contacts: 0,
-            expiry: BTreeMap::new(),
             bucket_ms: (memory_ms / 512).max(1),
             evicted_until: None,
-            capture: None,
         }
     }
 
@@ -126,41 +108,111 @@ impl Chains {
         self.contacts
     }
 
-    /// The shard of a chain, about to change.
-    fn shard(&mut self, chain: u128) -> &mut Shard {
-        let at = shard_of(chain, SHARDS);
-        if let Some(capture) = &mut self.capture
-            && capture.is_due(at)
-        {
-            let bytes = encoded(&self.shards[at], &capture.numbers);
-            capture.store(at, bytes);
+    fn newest_of(&self, chain: IdHash) -> Option<Place> {
+        let is_it = |place: &Place| self.slots.at(*place).chain() == chain;
+        let shard = &self.newest[shard_of(chain.0, SHARDS)];
+        shard.find(chain.low(), is_it).copied()
+    }
+
+    /// The next older contact of the chain; `None` when there is none or it has been forgotten.
+    fn older_than(&self, slot: &ContactSlot) -> Option<Place> {
+        let place = slot.older()?;
+        let older = self.slots.at(place);
+        let is_one = older.is_occupied()
+            && older.chain() == slot.chain()
+            && older.contact().order() < slot.contact().order();
+        is_one.then_some(place)
+    }
+
+    /// The contacts of a chain that `stays` says are behind a change, and the one before them.
+    fn end_of(&self, chain: IdHash, stays: impl Fn(&Contact) -> bool) -> End {
+        let mut end = End::default();
+        let mut next = self.newest_of(chain);
+        while let Some(place) = next {
+            let slot = self.slots.at(place);
+            let contact = slot.contact();
+            end.places.push(place);
+            end.contacts.push(contact);
+            end.has_before = !stays(&contact);
+            if end.has_before {
+                break;
+            }
+            next = self.older_than(slot);
         }
-        &mut self.shards[at]
+        end.places.reverse();
+        end.contacts.reverse();
+        end
+    }
+
+    /// Writes down what has changed of contacts.
+    fn write(&mut self, places: &[Place], contacts: &[Contact]) {
+        for (place, contact) in places.iter().zip(contacts) {
+            if self.slots.at(*place).contact() != *contact {
+                self.slots.change(*place).set_written(contact);
+            }
+        }
+    }
+
+    fn bucket_of(&self, event_time: Timestamp) -> i64 {
+        event_time.as_millis().div_euclid(self.bucket_ms)
     }
 
     /// Puts a contact into its chain; the chain holds a reference to its route from now on.
     pub(super) fn insert(
         &mut self,
-        chain_id: IdHash,
+        chain: IdHash,
         mut contact: Contact,
         routes: &mut Routes,
         effects: &mut impl Effects,
     ) -> Inserted {
         routes.retain(contact.route);
+        let order = contact.order();
+        let mut end = self.end_of(chain, |other| other.order() >= order);
+        let at = usize::from(end.has_before);
         let horizon_ms = self.horizon_ms;
-        self.schedule(chain_id.0, contact.event_time);
-        let chain = self.shard(chain_id.0).entry(chain_id.0).or_default();
-        let at = chain.partition_point(|other| other.order() < contact.order());
-        let inserted = insert_at(chain, at, &mut contact, horizon_ms, effects);
+        let inserted = insert_at(&mut end.contacts, at, &mut contact, horizon_ms, effects);
+        self.put(chain, &contact, &mut end.places, at);
+        self.write(&end.places, &end.contacts);
         self.contacts += 1;
         inserted
     }
 
-    fn schedule(&mut self, chain: u128, event_time: Timestamp) {
-        let bucket = event_time.as_millis().div_euclid(self.bucket_ms);
-        let chains = self.expiry.entry(bucket).or_default();
-        if chains.last() != Some(&chain) {
-            chains.push(chain);
+    /// Gives a contact its place between the others at the end of a chain.
+    fn put(
+        &mut self,
+        chain: IdHash,
+        contact: &Contact,
+        places: &mut SmallVec<[Place; 8]>,
+        at: usize,
+    ) {
+        let mut slot = ContactSlot::pack(chain, contact);
+        let before = at.checked_sub(1).map(|before| places[before]);
+        slot.set_older(before);
+        let place = self.slots.put(self.bucket_of(contact.event_time), slot);
+        match (places.get(at), before) {
+            (Some(next), _) => self.slots.change(*next).set_older(Some(place)),
+            (None, Some(before)) => self.set_newest(chain, before, Some(place)),
+            (None, None) => {
+                let slots = &self.slots;
+                let hash_of = |other: &Place| slots.at(*other).chain().low();
+                let shard = &mut self.newest[shard_of(chain.0, SHARDS)];
+                shard.insert_unique(chain.low(), place, hash_of);
+            }
+        }
+        places.insert(at, place);
+    }
+
+    /// The newest contact of a chain is another one, or there is none any more.
+    fn set_newest(&mut self, chain: IdHash, before: Place, now: Option<Place>) {
+        let shard = &mut self.newest[shard_of(chain.0, SHARDS)];
+        let Ok(mut entry) = shard.find_entry(chain.low(), |place| *place == before) else {
+            return;
+        };
+        match now {
+            Some(place) => *entry.get_mut() = place,
+            None => {
+                entry.remove();
+            }
         }
     }
 
@@ -168,63 +220,55 @@ impl Chains {
     /// `None`, and changes nothing, when the contact is not there any more.
     pub(super) fn remove(
         &mut self,
-        chain_id: IdHash,
+        chain: IdHash,
         event_time: Timestamp,
         id: u64,
         effects: &mut impl Effects,
     ) -> Option<RouteId> {
-        let horizon_ms = self.horizon_ms;
-        let shard = self.shard(chain_id.0);
-        let chain = shard.get_mut(&chain_id.0)?;
-        let from = chain.partition_point(|contact| contact.event_time < event_time);
-        let same_time = chain[from..]
-            .iter()
-            .take_while(|contact| contact.event_time == event_time);
-        let at = from
-            + same_time
-                .map(|contact| contact.id)
-                .position(|known| known == id)?;
-        let route = chain[at].route;
-        remove_at(chain, at, horizon_ms, effects);
-        if chain.is_empty() {
-            shard.remove(&chain_id.0);
+        // Those of the same time are behind it or before it: one that is not of that time, or the
+        // one itself, tells.
+        let mut end = self.end_of(chain, |other| other.event_time >= event_time);
+        let is_it = |contact: &Contact| contact.event_time == event_time && contact.id == id;
+        let at = end.contacts.iter().position(is_it)?;
+        let (place, contact) = (end.places[at], end.contacts[at]);
+        let older = self.older_than(self.slots.at(place));
+        match end.places.get(at + 1) {
+            Some(next) => self.slots.change(*next).set_older(older),
+            None => self.set_newest(chain, place, older),
         }
+        remove_at(&mut end.contacts, at, self.horizon_ms, effects);
+        end.places.remove(at);
+        self.write(&end.places, &end.contacts);
+        self.slots.vacate(self.bucket_of(event_time), place);
         self.contacts -= 1;
-        Some(route)
+        Some(contact.route)
     }
 
     /// Forgets contacts whose memory is over at `stream_time`, and the oldest beyond the limit.
     pub(super) fn expire(&mut self, stream_time: Timestamp, routes: &mut Routes) {
         let bound = stream_time.plus_millis(-self.memory_ms);
-        while let Some(entry) = self.expiry.first_entry() {
-            let bucket_end = (*entry.key() + 1).saturating_mul(self.bucket_ms);
+        while let Some(bucket) = self.slots.first_bucket() {
+            let bucket_end = (bucket + 1).saturating_mul(self.bucket_ms);
             let over_limit = self.contacts > self.max_contacts;
             if bucket_end > bound.as_millis() && !over_limit {
                 return;
             }
-            let until = Timestamp::from_millis(bucket_end);
             if bucket_end > bound.as_millis() {
+                let until = Timestamp::from_millis(bucket_end);
                 self.evicted_until = self.evicted_until.max(Some(until));
             }
-            for chain in entry.remove() {
-                self.forget_before(chain, until, routes);
-            }
+            let (newest, contacts) = (&mut self.newest, &mut self.contacts);
+            self.slots.empty_first(|place, slot| {
+                let chain = slot.chain();
+                let shard = &mut newest[shard_of(chain.0, SHARDS)];
+                // Where there is a newer one, the chain goes on without this one.
+                if let Ok(entry) = shard.find_entry(chain.low(), |other| *other == place) {
+                    entry.remove();
+                }
+                routes.release(slot.route());
+                *contacts -= 1;
+            });
         }
-    }
-
-    fn forget_before(&mut self, chain_id: u128, until: Timestamp, routes: &mut Routes) {
-        let shard = self.shard(chain_id);
-        let Some(chain) = shard.get_mut(&chain_id) else {
-            return;
-        };
-        let gone = chain.partition_point(|contact| contact.event_time < until);
-        for contact in chain.drain(..gone) {
-            routes.release(contact.route);
-        }
-        if chain.is_empty() {
-            shard.remove(&chain_id);
-        }
-        self.contacts -= gone;
     }
 
     /// The horizon that can still be honoured.
@@ -239,31 +283,16 @@ impl Chains {
     }
 }
 
-type Shard = HashMap<u128, Chain, IdentityState>;
-
 /// Capture and restore.
 impl Chains {
     /// Starts a capture of the present state.
     pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
-        self.capture = Some(ShardCapture::new(SHARDS, numbers));
+        self.slots.begin_capture(numbers);
     }
 
-    /// The next captured shard; `None` when all have been handed out, which ends the capture.
+    /// The next captured piece; `None` when all have been handed out, which ends the capture.
     pub(super) fn capture_next(&mut self) -> Option<Vec<u8>> {
-        let capture = self.capture.as_mut()?;
-        if let Some(bytes) = capture.take() {
-            return Some(bytes);
-        }
-        while let Some(at) = capture.next_due() {
-            let bytes = encoded(&self.shards[at], &capture.numbers);
-            capture.store(at, bytes);
-            let written = capture.take();
-            if written.is_some() {
-                return written;
-            }
-        }
-        self.capture = None;
-        None
+        self.slots.capture_next()
     }
 
     /// The youngest contact that had to go before its time, for a capture.
@@ -276,46 +305,76 @@ impl Chains {
         self.evicted_until = evicted_until;
     }
 
-    /// Puts the chains of a captured shard back; `adopt` takes the reference to a contact's route
-    /// and says whether it exists.
+    /// Puts the contacts of a captured piece back; `adopt` takes the reference to a contact's route
+    /// and says whether it exists. [`Chains::restored`] follows the last piece.
     pub(super) fn restore(
         &mut self,
         bytes: &[u8],
         mut adopt: impl FnMut(RouteId) -> bool,
     ) -> Result<(), RestoreError> {
         let kind = SectionKind::Chains;
-        let chains: Vec<(u128, Vec<Contact>)> = decode(kind, bytes)?;
-        for (id, contacts) in chains {
-            for contact in &contacts {
-                if !adopt(contact.route) {
-                    return Err(RestoreError::Dangling { kind });
-                }
-                self.schedule(id, contact.event_time);
+        let slots = ContactSlot::read_all(bytes).ok_or(RestoreError::Decode { kind })?;
+        for mut slot in slots {
+            let chain = slot.chain();
+            // Also whether there is a contact in it at all.
+            if ContactSlot::pack(chain, &slot.contact()) != slot {
+                return Err(RestoreError::Decode { kind });
             }
-            self.contacts += contacts.len();
-            let shard = &mut self.shards[shard_of(id, SHARDS)];
-            if shard.insert(id, Chain::from_vec(contacts)).is_some() {
-                return Err(RestoreError::Twice { kind });
+            if !adopt(slot.route()) {
+                return Err(RestoreError::Dangling { kind });
+            }
+            // For now in the order in which they come.
+            let before = self.newest_of(chain);
+            slot.set_older(before);
+            let place = self.slots.put(self.bucket_of(slot.event_time()), slot);
+            match before {
+                Some(before) => self.set_newest(chain, before, Some(place)),
+                None => {
+                    let slots = &self.slots;
+                    let hash_of = |other: &Place| slots.at(*other).chain().low();
+                    let shard = &mut self.newest[shard_of(chain.0, SHARDS)];
+                    shard.insert_unique(chain.low(), place, hash_of);
+                }
+            }
+            self.contacts += 1;
+        }
+        Ok(())
+    }
+
+    /// Brings the contacts of every chain in order once all have been put back.
+    pub(super) fn restored(&mut self) -> Result<(), RestoreError> {
+        let mut places = Vec::new();
+        for shard in &mut self.newest {
+            for newest in shard.iter_mut() {
+                places.clear();
+                let mut next = Some(*newest);
+                while let Some(place) = next {
+                    places.push(place);
+                    next = self.slots.at(place).older();
+                }
+                let order = |place: &Place| self.slots.at(*place).contact().order();
+                if places.is_sorted_by(|newer, older| order(newer) > order(older)) {
+                    continue;
+                }
+                places.sort_unstable_by_key(order);
+                if places
+                    .windows(2)
+                    .any(|pair| order(&pair[0]) == order(&pair[1]))
+                {
+                    return Err(RestoreError::Twice {
+                        kind: SectionKind::Chains,
+                    });
+                }
+                let mut older = None;
+                for place in &places {
+                    self.slots.change(*place).set_older(older);
+                    older = Some(*place);
+                }
+                *newest = older.unwrap_or(*newest);
             }
         }
         Ok(())
     }
-}
-
-/// The chains ordered by id, routes by their canonical numbers; `None` without chains.
-fn encoded(shard: &Shard, numbers: &RouteNumbers) -> Option<Vec<u8>> {
-    if shard.is_empty() {
-        return None;
-    }
-    let mut chains: Vec<(u128, Vec<Contact>)> = shard
-        .iter()
-        .map(|(id, chain)| (*id, chain.to_vec()))
-        .collect();
-    chains.sort_unstable_by_key(|chain| chain.0);
-    for contact in chains.iter_mut().flat_map(|chain| chain.1.iter_mut()) {
-        contact.route = number_of(numbers, contact.route);
-    }
-    Some(encode(&chains))
 }
 
 fn gap_ms(earlier: &Contact, later: &Contact) -> i64 {

@@ -1,28 +1,20 @@
 //! The ledger: the newest version of each interaction and survey within memory, with all that is
 //! needed to take its contribution back.
 
-use std::collections::BTreeMap;
-
-use hashbrown::{HashMap, HashTable};
-use serde::{Deserialize, Serialize};
-
-use super::capture::{
-    RestoreError, RouteNumbers, SectionKind, ShardCapture, decode, encode, number_of,
-};
+use super::capture::{RestoreError, RouteNumbers, SectionKind};
 use super::hashing::{IdentityState, shard_of};
 use super::routes::RouteId;
+use super::slab::{Place, Slab};
 use super::slot::Slot;
 use crate::event::{IdHash, Record};
 use crate::time::Timestamp;
+use hashbrown::{HashMap, HashTable};
 
 /// Shards of the ledger; bounds how long one table takes to grow.
 pub(super) const SHARDS: usize = 1024;
 
-/// Slots of one chunk.
-const CHUNK: usize = 1 << 12;
-
 /// The winning version of a record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     pub(super) event_time: Timestamp,
     pub(super) version_time: Timestamp,
@@ -38,13 +30,13 @@ pub(super) struct Entry {
 }
 
 /// What is needed of a record to give and take its contribution.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Body {
     Interaction(InteractionBody),
     Survey(SurveyBody),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct InteractionBody {
     /// The chain of a handled inbound interaction with a customer.
     pub(super) chain: Option<IdHash>,
@@ -56,7 +48,7 @@ pub(super) struct InteractionBody {
     pub(super) handle_ms: Option<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct SurveyBody {
     /// The interaction that missing dimensions are taken from.
     pub(super) joins: Option<IdHash>,
@@ -79,23 +71,13 @@ pub(super) enum Version {
     Duplicate,
 }
 
-/// Where the slot of an entry is.
-type Place = u32;
-
+/// Where entries are found.
 #[derive(Debug, Default)]
 struct Shard {
     /// Places of the entries, by id.
     index: HashTable<Place>,
     /// Surveys that take dimensions from an interaction, by interaction.
     joins: HashMap<u128, Vec<u128>, IdentityState>,
-}
-
-/// Slots by place, in chunks: what is there is never moved to make room. Entries that came together
-/// lie together, and go together.
-#[derive(Debug, Default)]
-struct Slots {
-    chunks: Vec<Box<[Slot]>>,
-    free: Vec<Place>,
 }
 
 /// All entries.
@@ -105,15 +87,12 @@ pub(super) struct Ledger {
     join_ms: i64,
     max_entries: usize,
     shards: Vec<Shard>,
-    slots: Slots,
+    /// The entries, by the bucket in which their memory ends.
+    slots: Slab<Slot>,
     entries: usize,
-    /// Records by the bucket in which their memory ends; one that has moved on meanwhile stands in
-    /// a later bucket, too, and one that has gone may have left its place to another.
-    expiry: BTreeMap<i64, Vec<Place>>,
     bucket_ms: i64,
     /// The youngest event time that had to go before its time.
     evicted_until: Option<Timestamp>,
-    capture: Option<ShardCapture>,
 }
 
 impl Ledger {
@@ -124,12 +103,10 @@ impl Ledger {
             join_ms,
             max_entries,
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
-            slots: Slots::default(),
+            slots: Slab::default(),
             entries: 0,
-            expiry: BTreeMap::new(),
             bucket_ms: (longest_ms / 512).max(1),
             evicted_until: None,
-            capture: None,
         }
     }
 
@@ -142,48 +119,43 @@ impl Ledger {
         &self.shards[shard_of(id.0, SHARDS)]
     }
 
-    /// The entry of a record is about to change: a capture takes its shard as it is.
-    fn before_change(&mut self, id: IdHash) {
-        let at = shard_of(id.0, SHARDS);
-        if let Some(capture) = &mut self.capture
-            && capture.is_due(at)
-        {
-            let bytes = self.shards[at].encoded(&self.slots, &capture.numbers);
-            capture.store(at, bytes);
-        }
-    }
-
-    fn place_of(&self, id: IdHash) -> Option<Place> {
+    /// Where the entry of a record is; it stays there until the record is put anew or forgotten.
+    pub(super) fn find(&self, id: IdHash) -> Option<Place> {
         let is_it = |place: &Place| self.slots.at(*place).id() == id;
         self.shard(id).index.find(id.low(), is_it).copied()
     }
 
-    pub(super) fn get(&self, id: IdHash) -> Option<Entry> {
-        self.place_of(id).map(|place| self.slots.at(place).entry())
+    /// The entry at a place that [`Ledger::find`] gave.
+    pub(super) fn at(&self, place: Place) -> Entry {
+        self.slots.at(place).entry()
     }
 
-    /// The record is booked elsewhere.
-    pub(super) fn set_route(&mut self, id: IdHash, route: RouteId) {
-        self.before_change(id);
-        if let Some(place) = self.place_of(id) {
-            self.slots.at_mut(place).set_route(route);
-        }
+    /// The entry of a record.
+    pub(super) fn get(&self, id: IdHash) -> Option<Entry> {
+        self.find(id).map(|place| self.at(place))
+    }
+
+    /// The record at `place` is booked elsewhere.
+    pub(super) fn set_route(&mut self, place: Place, route: RouteId) {
+        self.slots.change(place).set_route(route);
     }
 
     /// The version rule, applied here and nowhere else: the greatest version time counts; with
     /// equal ones an equal record is a duplicate and of changed ones the later in the stream wins.
-    pub(super) fn judge(&mut self, known: Option<&Entry>, record: &Record, order: u64) -> Version {
-        let Some(known) = known else {
+    pub(super) fn judge(
+        &mut self,
+        known: Option<(Place, &Entry)>,
+        record: &Record,
+        order: u64,
+    ) -> Version {
+        let Some((place, known)) = known else {
             return Version::First;
         };
         match record.version_time.cmp(&known.version_time) {
             std::cmp::Ordering::Greater => Version::Newer,
             std::cmp::Ordering::Equal if record.content == known.content => {
                 if order > known.order {
-                    self.before_change(record.id);
-                    if let Some(place) = self.place_of(record.id) {
-                        self.slots.at_mut(place).set_order(order);
-                    }
+                    self.slots.change(place).set_order(order);
                 }
                 Version::Duplicate
             }
@@ -193,38 +165,44 @@ impl Ledger {
     }
 
     /// Puts a version in the place of the one `known`, which the ledger has under this id.
-    pub(super) fn put(&mut self, id: IdHash, entry: &Entry, known: Option<&Entry>) {
-        self.before_change(id);
+    pub(super) fn put(&mut self, id: IdHash, entry: &Entry, known: Option<(Place, &Entry)>) {
         let slot = Slot::pack(id, entry);
-        let place = match self.place_of(id) {
-            Some(place) => {
-                *self.slots.at_mut(place) = slot;
-                place
-            }
-            None => self.insert(id, slot),
-        };
-        self.schedule(place, &slot);
-        let before = known.and_then(joined_interaction);
         let joins = joined_interaction(entry);
+        let Some((place, known)) = known else {
+            self.insert(id, slot);
+            self.link(id, joins);
+            return;
+        };
+        self.replace(id, place, slot);
+        let before = joined_interaction(known);
         if before != joins {
             self.unlink(id, before);
             self.link(id, joins);
         }
     }
 
-    fn insert(&mut self, id: IdHash, slot: Slot) -> Place {
-        let place = self.slots.put(slot);
+    fn insert(&mut self, id: IdHash, slot: Slot) {
+        let place = self.slots.put(self.expiry_bucket(&slot), slot);
         let slots = &self.slots;
         let hash_of = |other: &Place| slots.at(*other).id().low();
         let index = &mut self.shards[shard_of(id.0, SHARDS)].index;
         index.insert_unique(id.low(), place, hash_of);
         self.entries += 1;
-        place
     }
 
-    fn schedule(&mut self, place: Place, slot: &Slot) {
-        let bucket = self.expiry_bucket(slot);
-        self.expiry.entry(bucket).or_default().push(place);
+    fn replace(&mut self, id: IdHash, place: Place, slot: Slot) {
+        let before = self.expiry_bucket(self.slots.at(place));
+        let bucket = self.expiry_bucket(&slot);
+        if before == bucket {
+            *self.slots.change(place) = slot;
+            return;
+        }
+        self.slots.vacate(before, place);
+        let moved = self.slots.put(bucket, slot);
+        let index = &mut self.shards[shard_of(id.0, SHARDS)].index;
+        if let Some(known) = index.find_mut(id.low(), |other| *other == place) {
+            *known = moved;
+        }
     }
 
     fn link(&mut self, survey: IdHash, interaction: Option<IdHash>) {
@@ -238,25 +216,16 @@ impl Ledger {
         }
     }
 
-    fn unlink(&mut self, survey: IdHash, interaction: Option<IdHash>) {
-        let Some(interaction) = interaction else {
-            return;
-        };
-        let joins = &mut self.shards[shard_of(interaction.0, SHARDS)].joins;
-        if let Some(surveys) = joins.get_mut(&interaction.0) {
-            surveys.retain(|other| *other != survey.0);
-            if surveys.is_empty() {
-                joins.remove(&interaction.0);
-            }
-        }
-    }
-
     /// The surveys that take dimensions from an interaction.
     pub(super) fn surveys_of(&self, interaction: IdHash) -> Vec<IdHash> {
         match self.shard(interaction).joins.get(&interaction.0) {
             Some(surveys) => surveys.iter().copied().map(IdHash).collect(),
             None => Vec::new(),
         }
+    }
+
+    fn unlink(&mut self, survey: IdHash, interaction: Option<IdHash>) {
+        unlink(&mut self.shards, survey, interaction);
     }
 
     /// When the memory of an entry ends: once stream time is greater. Interactions stay for late
@@ -281,36 +250,27 @@ impl Ledger {
     /// Forgets entries whose memory is over at `stream_time`, and the oldest beyond the limit;
     /// hands each to `forgotten`.
     pub(super) fn expire(&mut self, stream_time: Timestamp, mut forgotten: impl FnMut(Entry)) {
-        while let Some(first) = self.expiry.first_entry() {
-            let bucket = *first.key();
+        while let Some(bucket) = self.slots.first_bucket() {
             let over = (bucket + 1).saturating_mul(self.bucket_ms) <= stream_time.as_millis();
             if !over && self.entries <= self.max_entries {
                 return;
             }
-            for place in first.remove() {
-                self.forget(place, bucket, over, &mut forgotten);
-            }
+            let (shards, entries) = (&mut self.shards, &mut self.entries);
+            let evicted_until = &mut self.evicted_until;
+            self.slots.empty_first(|place, slot| {
+                let id = slot.id();
+                let index = &mut shards[shard_of(id.0, SHARDS)].index;
+                if let Ok(entry) = index.find_entry(id.low(), |other| *other == place) {
+                    entry.remove();
+                }
+                *entries -= 1;
+                unlink(shards, id, slot.joins());
+                if !over {
+                    *evicted_until = (*evicted_until).max(Some(slot.event_time()));
+                }
+                forgotten(slot.entry());
+            });
         }
-    }
-
-    fn forget(&mut self, place: Place, bucket: i64, over: bool, forgotten: &mut impl FnMut(Entry)) {
-        let slot = *self.slots.at(place);
-        if !slot.is_occupied() || self.expiry_bucket(&slot) != bucket {
-            return;
-        }
-        let id = slot.id();
-        self.before_change(id);
-        let index = &mut self.shards[shard_of(id.0, SHARDS)].index;
-        if let Ok(entry) = index.find_entry(id.low(), |other| *other == place) {
-            entry.remove();
-        }
-        self.slots.clear(place);
-        self.entries -= 1;
-        self.unlink(id, slot.joins());
-        if !over {
-            self.evicted_until = self.evicted_until.max(Some(slot.event_time()));
-        }
-        forgotten(slot.entry());
     }
 
     /// The lateness that can still be honoured: the configured one until the limit has bitten.
@@ -328,25 +288,12 @@ impl Ledger {
 impl Ledger {
     /// Starts a capture of the present state.
     pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
-        self.capture = Some(ShardCapture::new(SHARDS, numbers));
+        self.slots.begin_capture(numbers);
     }
 
-    /// The next captured shard; `None` when all have been handed out, which ends the capture.
+    /// The next captured piece; `None` when all have been handed out, which ends the capture.
     pub(super) fn capture_next(&mut self) -> Option<Vec<u8>> {
-        let capture = self.capture.as_mut()?;
-        if let Some(bytes) = capture.take() {
-            return Some(bytes);
-        }
-        while let Some(at) = capture.next_due() {
-            let bytes = self.shards[at].encoded(&self.slots, &capture.numbers);
-            capture.store(at, bytes);
-            let written = capture.take();
-            if written.is_some() {
-                return written;
-            }
-        }
-        self.capture = None;
-        None
+        self.slots.capture_next()
     }
 
     /// The youngest event time that had to go before its time, for a capture.
@@ -359,7 +306,7 @@ impl Ledger {
         self.evicted_until = evicted_until;
     }
 
-    /// Puts the entries of a captured shard back; hands each to `adopt`, which takes the references
+    /// Puts the entries of a captured piece back; hands each to `adopt`, which takes the references
     /// to its routes and says whether they exist.
     pub(super) fn restore(
         &mut self,
@@ -367,88 +314,36 @@ impl Ledger {
         mut adopt: impl FnMut(&Entry) -> bool,
     ) -> Result<(), RestoreError> {
         let kind = SectionKind::Ledger;
-        let entries: Vec<(u128, Entry)> = decode(kind, bytes)?;
-        for (id, entry) in entries {
+        let slots = Slot::read_all(bytes).ok_or(RestoreError::Decode { kind })?;
+        for slot in slots {
+            let (id, entry) = (slot.id(), slot.entry());
+            // Also whether there is an entry in it at all.
+            if Slot::pack(id, &entry) != slot {
+                return Err(RestoreError::Decode { kind });
+            }
             if !adopt(&entry) {
                 return Err(RestoreError::Dangling { kind });
             }
-            let id = IdHash(id);
-            let slot = Slot::pack(id, &entry);
-            if slot.id() != id || slot.entry() != entry {
-                return Err(RestoreError::Decode { kind });
-            }
-            if self.place_of(id).is_some() {
+            if self.find(id).is_some() {
                 return Err(RestoreError::Twice { kind });
             }
-            let place = self.insert(id, slot);
-            self.schedule(place, &slot);
+            self.insert(id, slot);
             self.link(id, joined_interaction(&entry));
         }
         Ok(())
     }
 }
 
-impl Slots {
-    fn at(&self, place: Place) -> &Slot {
-        let (chunk, at) = within(place);
-        &self.chunks[chunk][at]
-    }
-
-    fn at_mut(&mut self, place: Place) -> &mut Slot {
-        let (chunk, at) = within(place);
-        &mut self.chunks[chunk][at]
-    }
-
-    /// Finds a place for a slot.
-    fn put(&mut self, slot: Slot) -> Place {
-        if self.free.is_empty() {
-            let first = self.chunks.len() * CHUNK;
-            self.chunks.push(vec![Slot::EMPTY; CHUNK].into());
-            let places = first..first + CHUNK;
-            // The last one is taken first.
-            let places = places.rev().filter_map(|place| Place::try_from(place).ok());
-            self.free.extend(places);
+fn unlink(shards: &mut [Shard], survey: IdHash, interaction: Option<IdHash>) {
+    let Some(interaction) = interaction else {
+        return;
+    };
+    let joins = &mut shards[shard_of(interaction.0, SHARDS)].joins;
+    if let Some(surveys) = joins.get_mut(&interaction.0) {
+        surveys.retain(|other| *other != survey.0);
+        if surveys.is_empty() {
+            joins.remove(&interaction.0);
         }
-        let place = self.free.pop().unwrap_or(Place::MAX);
-        *self.at_mut(place) = slot;
-        place
-    }
-
-    fn clear(&mut self, place: Place) {
-        *self.at_mut(place) = Slot::EMPTY;
-        self.free.push(place);
-    }
-}
-
-/// Chunk and place in it.
-#[expect(
-    clippy::as_conversions,
-    reason = "u32 to usize never loses on supported targets"
-)]
-fn within(place: Place) -> (usize, usize) {
-    (place as usize / CHUNK, place as usize % CHUNK)
-}
-
-impl Shard {
-    /// The entries ordered by id, routes by their canonical numbers; `None` without entries.
-    fn encoded(&self, slots: &Slots, numbers: &RouteNumbers) -> Option<Vec<u8>> {
-        if self.index.is_empty() {
-            return None;
-        }
-        let mut entries: Vec<(u128, Entry)> = self
-            .index
-            .iter()
-            .map(|place| slots.at(*place))
-            .map(|slot| (slot.id().0, slot.entry()))
-            .collect();
-        entries.sort_unstable_by_key(|entry| entry.0);
-        for (_, entry) in &mut entries {
-            entry.route = number_of(numbers, entry.route);
-            if let Body::Survey(survey) = &mut entry.body {
-                survey.own_route = number_of(numbers, survey.own_route);
-            }
-        }
-        Some(encode(&entries))
     }
 }
 

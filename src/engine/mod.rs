@@ -9,6 +9,7 @@ mod accounting;
 mod booking;
 mod capture;
 mod chains;
+mod contact;
 mod delta;
 mod hashing;
 mod history;
@@ -21,6 +22,7 @@ mod recall;
 mod routes;
 mod rows;
 mod settings;
+mod slab;
 mod slot;
 mod snapshot;
 mod view;
@@ -39,6 +41,7 @@ pub use view::{BreakdownView, KeyView, Lifetime, Stats, View, WindowView};
 use accounting::Accounting;
 use booking::Booking;
 use ledger::{Entry, Ledger, Version};
+use slab::Place;
 use waiting::Waiting;
 
 use crate::event::{Event, Kind, Reason};
@@ -226,8 +229,10 @@ impl Engine {
         self.earliest_event = Some(self.earliest_event.map_or(record.event_time, |earliest| {
             earliest.min(record.event_time)
         }));
-        let known = self.ledger.get(record.id);
-        let outcome = match self.ledger.judge(known.as_ref(), record, order) {
+        let known = self.ledger.find(record.id);
+        let known = known.map(|place| (place, self.ledger.at(place)));
+        let known = known.as_ref().map(|(place, entry)| (*place, entry));
+        let outcome = match self.ledger.judge(known, record, order) {
             Version::Duplicate => {
                 self.booking.release(route);
                 self.accounting.duplicates += 1;
@@ -239,7 +244,7 @@ impl Engine {
                 Outcome::Applied
             }
             Version::Newer => {
-                self.apply(event, order, route, known.as_ref());
+                self.apply(event, order, route, known);
                 self.accounting.replaced += 1;
                 Outcome::Replaced
             }
@@ -250,13 +255,19 @@ impl Engine {
 
     /// Takes the known version of a record back, gives the new one, and moves along the surveys
     /// that take their dimensions from it.
-    fn apply(&mut self, event: &Event, order: u64, route: routes::RouteId, known: Option<&Entry>) {
+    fn apply(
+        &mut self,
+        event: &Event,
+        order: u64,
+        route: routes::RouteId,
+        known: Option<(Place, &Entry)>,
+    ) {
         let id = event.record().id;
-        let counted = known.is_some_and(|known| known.counted);
+        let counted = known.is_some_and(|(_, known)| known.counted);
         let mut entry = self
             .booking
             .entry(event, order, route, counted, &self.ledger);
-        if let Some(known) = known {
+        if let Some((_, known)) = known {
             self.booking.take(id, known);
         }
         let first_count = !entry.counted && !entry.excluded;
@@ -268,7 +279,7 @@ impl Engine {
         self.booking.count_overflow(entry.route);
         let moves_surveys = event.kind() == Kind::Interaction;
         self.ledger.put(id, &entry, known);
-        if let Some(known) = known {
+        if let Some((_, known)) = known {
             self.booking.forget(known);
         }
         if moves_surveys {

@@ -123,6 +123,7 @@ impl Engine {
                 }
             }
         }
+        engine.booking.chains.restored()?;
         for route in 0..routes {
             engine.booking.routes.release(RouteId(route));
         }

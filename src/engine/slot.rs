@@ -1,8 +1,10 @@
 //! A ledger entry in as few bytes as it takes: tens of millions of them may be remembered, and a
 //! cache line that need not be fetched is the fastest one.
 
+use super::capture::{RouteNumbers, number_of};
 use super::ledger::{Body, Entry, InteractionBody, SurveyBody};
 use super::routes::RouteId;
+use super::slab;
 use crate::event::IdHash;
 use crate::time::Timestamp;
 
@@ -45,18 +47,39 @@ const HAS_CES: u16 = 1 << 13;
 const HAS_NPS: u16 = 1 << 14;
 
 /// An entry with its id, or nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot([u8; BYTES]);
 
+impl slab::Slot for Slot {
+    const EMPTY: Self = Self([0; BYTES]);
+
+    fn is_occupied(&self) -> bool {
+        self.has(OCCUPIED)
+    }
+
+    fn write(&self, numbers: &RouteNumbers, bytes: &mut Vec<u8>) {
+        let mut slot = *self;
+        slot.set_route(number_of(numbers, RouteId(self.low(ROUTE))));
+        if self.is_survey() {
+            let own_route = number_of(numbers, RouteId(self.low(OWN_ROUTE)));
+            slot.set(OWN_ROUTE, u64::from(own_route.0));
+        }
+        bytes.extend_from_slice(&slot.0);
+    }
+}
+
 impl Slot {
-    /// A slot without an entry.
-    pub(super) const EMPTY: Self = Self([0; BYTES]);
+    /// The captured slots in `bytes`, which hold whole ones and nothing else; `None` otherwise.
+    pub(super) fn read_all(bytes: &[u8]) -> Option<impl Iterator<Item = Self>> {
+        let (slots, rest) = bytes.as_chunks();
+        rest.is_empty().then(|| slots.iter().copied().map(Self))
+    }
 
     /// The entry in its bytes. Moments of the years 1970 to 9999, durations below 2^48 ms and the
     /// first 2^48 events of a stream come back as they are, which is all that decoding lets through;
     /// of what is larger the rest is lost.
     pub(super) fn pack(id: IdHash, entry: &Entry) -> Self {
-        let mut slot = Self::EMPTY;
+        let mut slot = <Self as slab::Slot>::EMPTY;
         let mut flags = OCCUPIED | flag(entry.excluded, EXCLUDED) | flag(entry.counted, COUNTED);
         slot.set_wide(ID, id.0);
         slot.set_time(EVENT_TIME, entry.event_time);
@@ -127,10 +150,6 @@ impl Slot {
             route: RouteId(self.low(ROUTE)),
             body,
         }
-    }
-
-    pub(super) fn is_occupied(&self) -> bool {
-        self.has(OCCUPIED)
     }
 
     pub(super) fn id(&self) -> IdHash {
@@ -224,6 +243,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::slab::Slot as _;
 
     fn id() -> impl Strategy<Value = IdHash> {
         any::<u128>().prop_map(|id| IdHash(id & IdHash::MASK))
