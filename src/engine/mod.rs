@@ -9,6 +9,7 @@ mod accounting;
 mod booking;
 mod capture;
 mod chains;
+mod cohorts;
 mod contact;
 mod delta;
 mod hashing;

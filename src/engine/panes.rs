@@ -9,14 +9,15 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind, decode, encode};
+use super::cohorts::FirstContacts;
 use super::delta::{Delta, Figure, Item, Items, read_row, write_row};
 use super::key_sums::KeySums;
 use super::routes::{KeyId, RouteId, Routes};
 use super::rows::{Rows, canonical_rows};
-use super::window::{Part, Window, WindowCell};
+use super::window::{Window, WindowCell};
 use crate::kpi::Count;
 use crate::time::Timestamp;
-use crate::window::{WindowGeometry, common_pane_ms};
+use crate::window::{Range, WindowGeometry, common_pane_ms};
 
 /// Deltas gathered before they are folded even without a view.
 const MAX_PENDING: usize = 8192;
@@ -172,12 +173,9 @@ impl Panes {
         }
         self.first_rows.add(moment, route, &first_contacts, routes);
         let keys = &routes.route(route).keys;
+        let contacts = FirstContacts::of(&first_contacts);
         for window in &mut self.windows {
-            for (part, range) in window.parts() {
-                if part.is_of_first_contacts() && range.contains(moment) {
-                    window.follow(part, keys, &first_contacts, 1);
-                }
-            }
+            window.follow(moment, keys, &contacts);
         }
     }
 
@@ -202,14 +200,8 @@ impl Panes {
         self.at = Some(at);
         for window in &mut self.windows {
             window.make_room(routes.key_count());
-            let targets = window.targets(at, self.exact_moments);
-            for ((part, before), after) in window.parts().into_iter().zip(targets) {
-                if before == after {
-                    continue;
-                }
-                let rows = rows_of(part, &self.rows, &self.first_rows);
-                window.shift(part, (before, after), rows, routes, &mut self.sums);
-            }
+            let rows = (&self.rows, &self.first_rows);
+            window.move_to(at, self.exact_moments, rows, routes, &mut self.sums);
         }
         self.drop_before(at, routes);
     }
@@ -232,11 +224,8 @@ impl Panes {
         let mut sums = KeySums::new(Vec::new());
         for at in instants {
             let ranges = moved.geometry.ranges(*at);
-            let targets = [ranges.window, ranges.mature];
-            for ((part, before), after) in moved.parts().into_iter().zip(targets) {
-                let rows = rows_of(part, &self.rows, &self.first_rows);
-                moved.shift(part, (before, after), rows, routes, &mut sums);
-            }
+            moved.move_main(ranges.window, &self.rows, routes, &mut sums);
+            moved.move_mature(ranges.mature, &self.first_rows, routes);
             visit(&moved.cells);
         }
     }
@@ -269,6 +258,9 @@ impl Panes {
         let bound = |earliest: Option<Timestamp>| earliest.unwrap_or(at).plus_millis(-kept_ms);
         self.rows.drop_before(bound(main), routes);
         self.first_rows.drop_before(bound(followed), routes);
+        for window in &mut self.windows {
+            window.drop_cohorts(at);
+        }
     }
 
     /// The cell of a key in a window; `None` while nothing was ever booked there.
@@ -353,7 +345,8 @@ impl Panes {
     }
 
     /// Puts a captured run of panes back; `adopt` takes the reference of a row to its route and
-    /// says whether it exists. The windows are filled by the next move.
+    /// says whether it exists. [`Panes::restored`] follows the last run; the windows are filled by the
+    /// next move.
     pub(super) fn restore(
         &mut self,
         bytes: &[u8],
@@ -387,14 +380,23 @@ impl Panes {
         }
         Ok(())
     }
-}
 
-/// The rows that a part is counted from.
-fn rows_of<'r>(part: Part, rows: &'r Rows, first_rows: &'r Rows) -> &'r Rows {
-    if part.is_of_first_contacts() {
-        first_rows
-    } else {
-        rows
+    /// Adds up the cohorts once all panes have been put back.
+    pub(super) fn restored(&mut self, routes: &Routes) {
+        let all = Range {
+            from: Timestamp::MIN,
+            to: Timestamp::MAX,
+        };
+        for window in self
+            .windows
+            .iter_mut()
+            .filter(|window| window.has_cohorts())
+        {
+            self.first_rows.sweep(all, &mut |moment, route, items| {
+                let contacts = FirstContacts::of(items);
+                window.restore(moment, &routes.route(route).keys, &contacts);
+            });
+        }
     }
 }
 

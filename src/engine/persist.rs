@@ -124,6 +124,7 @@ impl Engine {
             }
         }
         engine.booking.chains.restored()?;
+        engine.booking.panes.restored(&engine.booking.routes);
         for route in 0..routes {
             engine.booking.routes.release(RouteId(route));
         }

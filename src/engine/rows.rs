@@ -55,7 +55,7 @@ impl Rows {
     }
 
     /// Calls `visit` for every row whose moment lies in `range`.
-    pub(super) fn sweep(&self, range: Range, visit: &mut impl FnMut(RouteId, &Items)) {
+    pub(super) fn sweep(&self, range: Range, visit: &mut impl FnMut(Timestamp, RouteId, &Items)) {
         if range.is_empty() {
             return;
         }
@@ -67,8 +67,9 @@ impl Rows {
             let mut rest = bytes.as_slice();
             while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
                 let offset_ms = i64::try_from(offset_ms).unwrap_or(i64::MAX);
-                if range.contains(start.plus_millis(offset_ms)) {
-                    visit(RouteId(route), &items);
+                let moment = start.plus_millis(offset_ms);
+                if range.contains(moment) {
+                    visit(moment, RouteId(route), &items);
                 }
             }
         }

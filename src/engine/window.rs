@@ -1,14 +1,12 @@
 //! One window: the ranges it covers, and its counts by key.
 
-use smallvec::{SmallVec, smallvec};
-
-use super::delta::{Figure, Items};
+use super::cohorts::{Cohorts, Covered, FirstContacts, Parts};
 use super::key_sums::{KeySum, KeySums};
 use super::routes::{KeyId, Routes};
 use super::rows::Rows;
-use crate::kpi::{Buckets, Count, MatureTotals, STEPS, Survival, Totals};
+use crate::kpi::{Buckets, MatureTotals, Survival, Totals};
 use crate::time::Timestamp;
-use crate::window::{Range, WindowGeometry};
+use crate::window::{Range, Ranges, WindowGeometry};
 
 /// The counts of one key in one window.
 #[derive(Clone, Debug, Default)]
@@ -25,13 +23,10 @@ pub(super) struct Window {
     pub(super) geometry: WindowGeometry,
     /// First contacts are told by repeat contacts: there is a mature cohort.
     by_repeats: bool,
-    /// The same, and the window is longer than the horizon.
-    has_survival: bool,
     main: Range,
-    mature: Range,
-    followed: Range,
-    /// The part of the followed cohort that has been followed for more than each step.
-    at_risk: [Range; STEPS],
+    covered: Covered,
+    /// The same, and the window is longer than the horizon.
+    cohorts: Option<Cohorts>,
     pub(super) cells: Vec<WindowCell>,
     pub(super) revisions: Revisions,
 }
@@ -43,15 +38,6 @@ pub(super) struct Revisions {
     pub(super) next: u64,
     /// By key; 0 for one that never changed.
     pub(super) of: Vec<u64>,
-}
-
-/// Which counts of a window a range of rows feeds.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Part {
-    Main,
-    Mature,
-    Followed,
-    AtRisk(usize),
 }
 
 /// What lies in `before` but not in `after`, and the reverse; each at most two ranges.
@@ -74,26 +60,15 @@ fn minus(left: Range, right: Range) -> [Range; 2] {
     [head, tail]
 }
 
-impl Part {
-    /// Whether it is counted from rows of first contacts.
-    pub(super) fn is_of_first_contacts(self) -> bool {
-        match self {
-            Self::Main => false,
-            Self::Mature | Self::Followed | Self::AtRisk(_) => true,
-        }
-    }
-}
-
 impl Window {
     pub(super) fn new(geometry: &WindowGeometry, by_repeats: bool) -> Self {
+        let has_survival = by_repeats && geometry.length_ms > geometry.horizon_ms;
         Self {
             geometry: geometry.clone(),
             by_repeats,
-            has_survival: by_repeats && geometry.length_ms > geometry.horizon_ms,
             main: Range::EMPTY,
-            mature: Range::EMPTY,
-            followed: Range::EMPTY,
-            at_risk: [Range::EMPTY; STEPS],
+            covered: Covered::NOTHING,
+            cohorts: has_survival.then(|| Cohorts::new(geometry.pane_ms)),
             cells: Vec::new(),
             revisions: Revisions {
                 next: 1,
@@ -105,7 +80,7 @@ impl Window {
     /// The same window from its beginning, without survival counts.
     pub(super) fn anew(&self) -> Self {
         Self {
-            has_survival: false,
+            cohorts: None,
             ..Self::new(&self.geometry, self.by_repeats)
         }
     }
@@ -115,36 +90,148 @@ impl Window {
         self.main.contains(moment)
     }
 
-    /// Moves a part to what it is to cover: takes the rows out that it no longer covers, and those
-    /// in that it covers now. `sums` is empty before and after.
-    pub(super) fn shift(
+    /// Moves the window to the instant `at`: takes out what it no longer covers, and in what it
+    /// covers now. Without delays all rows lie before T, so the window's end is left open. `sums` is
+    /// empty before and after.
+    pub(super) fn move_to(
         &mut self,
-        part: Part,
-        (before, after): (Range, Range),
+        at: Timestamp,
+        exact_moments: bool,
+        (rows, first_rows): (&Rows, &Rows),
+        routes: &Routes,
+        sums: &mut KeySums,
+    ) {
+        let ranges = self.geometry.ranges(at);
+        let mut main = ranges.window;
+        if !exact_moments || self.geometry.delay_ms == 0 {
+            main.to = Timestamp::MAX;
+        }
+        self.move_main(main, rows, routes, sums);
+        if self.cohorts.is_some() {
+            self.move_cohorts(&ranges);
+        } else {
+            self.move_mature(ranges.mature, first_rows, routes);
+        }
+    }
+
+    /// Moves the window itself.
+    pub(super) fn move_main(
+        &mut self,
+        after: Range,
         rows: &Rows,
         routes: &Routes,
         sums: &mut KeySums,
     ) {
-        self.set(part, after);
+        let before = std::mem::replace(&mut self.main, after);
+        if before == after {
+            return;
+        }
+        for (range, sign) in self.changes(before, after, |cell| {
+            cell.totals = Totals::default();
+            cell.buckets = Buckets::default();
+        }) {
+            rows.sweep(range, &mut |_, route, items| {
+                sums.add(&routes.route(route).keys, items, sign);
+            });
+        }
+        sums.drain(|key, sum| self.add(key, sum));
+    }
+
+    /// Moves the mature cohort, where there is one, by rows of first contacts.
+    pub(super) fn move_mature(&mut self, after: Range, first_rows: &Rows, routes: &Routes) {
+        if !self.by_repeats || after == self.covered.mature {
+            return;
+        }
+        let before = std::mem::replace(&mut self.covered.mature, after);
+        let parts = Parts {
+            mature: true,
+            ..Parts::NONE
+        };
+        for (range, sign) in self.changes(before, after, |cell| {
+            cell.mature = MatureTotals::default();
+        }) {
+            first_rows.sweep(range, &mut |_, route, items| {
+                let contacts = FirstContacts::of(items);
+                for key in &routes.route(route).keys {
+                    self.count(*key, &contacts, parts, sign);
+                }
+            });
+        }
+    }
+
+    /// Moves everything that counts first contacts.
+    fn move_cohorts(&mut self, ranges: &Ranges) {
+        let mut after = Covered {
+            mature: ranges.mature,
+            followed: ranges.followed,
+            at_risk: Covered::NOTHING.at_risk,
+        };
+        for (range, steps) in after.at_risk.iter_mut().zip(1..) {
+            *range = self.geometry.followed_for(ranges, steps, 28);
+        }
+        let before = std::mem::replace(&mut self.covered, after);
+        if let Some(cohorts) = self.cohorts.take() {
+            cohorts.moved(
+                &before,
+                &self.covered.clone(),
+                |key, contacts, parts, sign| {
+                    self.count(key, contacts, parts, sign);
+                },
+            );
+            self.cohorts = Some(cohorts);
+        }
+    }
+
+    /// The ranges that change when a part moves, with the sign of their rows. What is left of a day
+    /// that is over is nothing, and what began is small: then `clear` empties each cell.
+    fn changes(
+        &mut self,
+        before: Range,
+        after: Range,
+        clear: impl Fn(&mut WindowCell),
+    ) -> [(Range, i64); 4] {
         let is_new_day = self.geometry.day.is_some() && before.from != after.from;
         let (leave, enter) = if is_new_day {
-            // A day is over: nothing of it is left, and what began is small.
-            self.clear(part);
+            self.revisions.of.fill(self.revisions.next);
+            self.cells.iter_mut().for_each(clear);
             ([Range::EMPTY; 2], [after, Range::EMPTY])
         } else {
             difference(before, after)
         };
-        for (range, sign) in [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)] {
-            rows.sweep(range, &mut |route, items| {
-                let keys = &routes.route(route).keys;
-                if part.is_of_first_contacts() {
-                    self.follow(part, keys, items, sign);
-                } else {
-                    sums.add(keys, items, sign);
-                }
-            });
+        [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)]
+    }
+
+    /// Takes a row of first contacts in that has just been added.
+    pub(super) fn follow(&mut self, moment: Timestamp, keys: &[KeyId], contacts: &FirstContacts) {
+        if let Some(cohorts) = &mut self.cohorts {
+            cohorts.add(moment, keys, contacts);
         }
-        sums.drain(|key, sum| self.add(key, sum));
+        let parts = self.covered.parts_at(moment);
+        if parts != Parts::NONE {
+            for key in keys {
+                self.count(*key, contacts, parts, 1);
+            }
+        }
+    }
+
+    /// Takes a row of first contacts in that has been restored; the window covers nothing yet.
+    pub(super) fn restore(&mut self, moment: Timestamp, keys: &[KeyId], contacts: &FirstContacts) {
+        if let Some(cohorts) = &mut self.cohorts {
+            cohorts.add(moment, keys, contacts);
+        }
+    }
+
+    /// Whether restored rows of first contacts are to be handed to it.
+    pub(super) fn has_cohorts(&self) -> bool {
+        self.cohorts.is_some()
+    }
+
+    /// Drops cohorts that are not looked at from the instant `at` on.
+    pub(super) fn drop_cohorts(&mut self, at: Timestamp) {
+        let ranges = self.geometry.ranges(at);
+        if let Some(cohorts) = &mut self.cohorts {
+            cohorts.drop_before(ranges.mature.from.min(ranges.followed.from));
+        }
     }
 
     /// Makes room for so many keys.
@@ -152,69 +239,6 @@ impl Window {
         if self.cells.len() < keys {
             self.cells.resize_with(keys, WindowCell::default);
             self.revisions.of.resize(keys, 0);
-        }
-    }
-
-    /// The parts of the window with the ranges they cover now.
-    pub(super) fn parts(&self) -> SmallVec<[(Part, Range); 2]> {
-        let mut parts = smallvec![(Part::Main, self.main)];
-        if self.by_repeats {
-            parts.push((Part::Mature, self.mature));
-        }
-        if self.has_survival {
-            parts.push((Part::Followed, self.followed));
-            parts.extend((0..STEPS).map(|step| (Part::AtRisk(step), self.at_risk[step])));
-        }
-        parts
-    }
-
-    /// The ranges the same parts cover at the instant `at`. Without delays all rows lie before T,
-    /// so the window's end is left open.
-    pub(super) fn targets(&self, at: Timestamp, exact_moments: bool) -> Vec<Range> {
-        let ranges = self.geometry.ranges(at);
-        let main = if exact_moments && self.geometry.delay_ms > 0 {
-            ranges.window
-        } else {
-            Range {
-                from: ranges.window.from,
-                to: Timestamp::MAX,
-            }
-        };
-        let mut targets = vec![main];
-        if self.by_repeats {
-            targets.push(ranges.mature);
-        }
-        if self.has_survival {
-            targets.push(ranges.followed);
-            for steps in 1..=28 {
-                targets.push(self.geometry.followed_for(&ranges, steps, 28));
-            }
-        }
-        targets
-    }
-
-    /// Forgets what a part of a day so far has counted.
-    fn clear(&mut self, part: Part) {
-        self.revisions.of.fill(self.revisions.next);
-        for cell in &mut self.cells {
-            match part {
-                Part::Main => {
-                    cell.totals = Totals::default();
-                    cell.buckets = Buckets::default();
-                }
-                Part::Mature => cell.mature = MatureTotals::default(),
-                // They exist in rolling windows alone.
-                Part::Followed | Part::AtRisk(_) => {}
-            }
-        }
-    }
-
-    fn set(&mut self, part: Part, range: Range) {
-        match part {
-            Part::Main => self.main = range,
-            Part::Mature => self.mature = range,
-            Part::Followed => self.followed = range,
-            Part::AtRisk(step) => self.at_risk[step] = range,
         }
     }
 
@@ -226,18 +250,9 @@ impl Window {
         }
     }
 
-    /// Adds a row of first contacts to a part that is made of them; takes it back with `sign` -1.
-    pub(super) fn follow(&mut self, part: Part, keys: &[KeyId], items: &Items, sign: i64) {
-        for key in keys {
-            let Some(cell) = self.changing(*key) else {
-                continue;
-            };
-            match part {
-                Part::Main => {}
-                Part::Mature => cell.apply_mature(items, sign),
-                Part::Followed => cell.apply_followed(items, sign),
-                Part::AtRisk(step) => cell.apply_at_risk(step, items, sign),
-            }
+    fn count(&mut self, key: KeyId, contacts: &FirstContacts, parts: Parts, sign: i64) {
+        if let Some(cell) = self.changing(key) {
+            contacts.count(cell, parts, sign);
         }
     }
 
@@ -245,44 +260,4 @@ impl Window {
         *self.revisions.of.get_mut(key.at())? = self.revisions.next;
         self.cells.get_mut(key.at())
     }
-}
-
-impl WindowCell {
-    fn apply_mature(&mut self, items: &Items, sign: i64) {
-        self.mature.first += sign * count_of(items, Count::FcrFirst);
-        self.mature.resolved += sign * count_of(items, Count::FcrResolved);
-    }
-
-    fn apply_followed(&mut self, items: &Items, sign: i64) {
-        let survival = self.survival.get_or_insert_default();
-        survival.first += sign * count_of(items, Count::FcrFirst);
-        survival.failed_at_once += sign * count_of(items, Count::FcrFailedAtOnce);
-    }
-
-    fn apply_at_risk(&mut self, step: usize, items: &Items, sign: i64) {
-        let mut at_risk =
-            count_of(items, Count::FcrFirst) - count_of(items, Count::FcrFailedAtOnce);
-        let mut repeats = 0;
-        for item in items {
-            if let Figure::Repeats(of) = item.figure() {
-                if of < step {
-                    at_risk -= item.amount();
-                } else if of == step {
-                    repeats += item.amount();
-                }
-            }
-        }
-        if at_risk != 0 || repeats != 0 {
-            let survival = self.survival.get_or_insert_default();
-            survival.at_risk[step] += sign * at_risk;
-            survival.repeats[step] += sign * repeats;
-        }
-    }
-}
-
-fn count_of(items: &Items, count: Count) -> i64 {
-    items
-        .iter()
-        .find(|item| item.figure() == Figure::Count(count.index()))
-        .map_or(0, |item| item.amount())
 }
