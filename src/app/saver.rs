@@ -14,8 +14,8 @@ use crate::time::Clock;
 
 /// Sections on their way to the disk.
 const CHANNEL: usize = 64;
-/// Sections taken from the engine between two batches.
-const STEP: usize = 8;
+/// Bytes of sections taken from the engine between two batches, but for the last one of them.
+const STEP_BYTES: usize = 1 << 18;
 
 enum Message {
     Begin(u64, Head),
@@ -105,7 +105,8 @@ impl Saver {
 
     /// Hands over a few sections; never waits.
     pub fn step(&mut self, engine: &mut Engine) {
-        for _ in 0..STEP {
+        let mut taken = 0;
+        while taken < STEP_BYTES {
             let State::Capturing(kept) = &mut self.state else {
                 return;
             };
@@ -115,7 +116,10 @@ impl Saver {
                     (message, is_last)
                 }
                 None => match engine.next_section() {
-                    Some(section) => (Message::Section(section), false),
+                    Some(section) => {
+                        taken += section.bytes.len();
+                        (Message::Section(section), false)
+                    }
                     None => (Message::Commit, true),
                 },
             };

@@ -363,16 +363,18 @@ fn fixture(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// A state of format version 1 is refused with words, and nothing of it is touched.
+/// States of earlier format versions are refused with words, and nothing of them is touched.
 #[test]
-fn the_checkpoint_of_version_1_is_refused() {
-    let store = Store::new(&fixture(1), 3);
-    let (number, path) = store.list().unwrap().remove(0);
-    let refused = store.read(number, &path).unwrap_err();
-    assert!(matches!(refused, FormatError::Version { found: 1 }));
-    let words = format!("format version 1 where this build reads {FORMAT_VERSION}");
-    assert_eq!(refused.to_string(), words);
-    assert!(path.exists());
+fn checkpoints_of_earlier_versions_are_refused() {
+    for version in 1..FORMAT_VERSION {
+        let store = Store::new(&fixture(version), 3);
+        let (number, path) = store.list().unwrap().remove(0);
+        let refused = store.read(number, &path).unwrap_err();
+        assert!(matches!(refused, FormatError::Version { found } if found == version));
+        let words = format!("format version {version} where this build reads {FORMAT_VERSION}");
+        assert_eq!(refused.to_string(), words);
+        assert!(path.exists());
+    }
 }
 
 /// Issue 4, show 6. A state of the present format version gives the figures that it had. When this

@@ -294,14 +294,14 @@ mod tests {
     #[test]
     fn another_version_is_named() {
         let (_, _, mut bytes) = file();
-        bytes[8] = 3;
+        bytes[8] = 99;
         assert!(matches!(read(&bytes), Err(FormatError::Damaged { .. })));
         let length = usize::from(bytes[12]);
         let checksum = xxh3_64(&bytes[..16 + length]);
         bytes[16 + length..24 + length].copy_from_slice(&checksum.to_le_bytes());
         assert!(matches!(
             read(&bytes),
-            Err(FormatError::Version { found: 3 })
+            Err(FormatError::Version { found: 99 })
         ));
     }
 }

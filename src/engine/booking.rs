@@ -7,7 +7,8 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::Dimensions;
-use super::chains::{Chains, Effects, FirstContact, Inserted};
+use super::chain::{Effects, FirstContact, Inserted};
+use super::chains::Chains;
 use super::contact::Contact;
 use super::delta::Delta;
 use super::ledger::{Body, Entry, InteractionBody, Ledger, SurveyBody};

@@ -1,6 +1,6 @@
-//! Capturing state while it keeps changing: state is cut into shards; a capture writes a few shards
-//! at a time, and a shard about to change that has not been written yet is written first. So the
-//! capture holds the state of the one moment at which it began.
+//! Capturing state while it keeps changing: a capture copies a little at a time, and what is about to
+//! change and has not been copied yet is copied first. So it holds the state of the one moment at
+//! which it began.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ pub struct Section {
 /// What a section holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SectionKind {
-    /// Everything that is not sharded; always the first section.
+    /// Everything that is there once; always the first section.
     Head,
-    /// A shard of the ledger.
+    /// Entries of the ledger.
     Ledger,
-    /// A shard of the contact chains.
+    /// Contacts.
     Chains,
     /// A run of panes.
     Panes,
@@ -65,7 +65,7 @@ pub enum RestoreError {
         /// Where the reference is.
         kind: SectionKind,
     },
-    /// A shard comes twice.
+    /// A record or a contact comes twice.
     #[error("section {kind:?} holds what another one holds")]
     Twice {
         /// What it is.
@@ -80,54 +80,6 @@ pub(super) type RouteNumbers = Arc<Vec<u32>>;
 pub(super) fn number_of(numbers: &RouteNumbers, route: RouteId) -> RouteId {
     let at = usize::try_from(route.0).unwrap_or(usize::MAX);
     RouteId(numbers.get(at).copied().unwrap_or(u32::MAX))
-}
-
-/// Which shards of a table have been written.
-#[derive(Debug)]
-pub(super) struct ShardCapture {
-    pub(super) numbers: RouteNumbers,
-    written: Vec<bool>,
-    next: usize,
-    done: Vec<Vec<u8>>,
-}
-
-impl ShardCapture {
-    pub(super) fn new(shards: usize, numbers: RouteNumbers) -> Self {
-        Self {
-            numbers,
-            written: vec![false; shards],
-            next: 0,
-            done: Vec::new(),
-        }
-    }
-
-    /// Whether `shard` must be written before it may change.
-    /// One that came later need not.
-    pub(super) fn is_due(&self, shard: usize) -> bool {
-        self.written.get(shard) == Some(&false)
-    }
-
-    /// Notes the shard as written: `bytes`, or nothing where the shard is empty.
-    pub(super) fn store(&mut self, shard: usize, bytes: Option<Vec<u8>>) {
-        self.written[shard] = true;
-        self.done.extend(bytes);
-    }
-
-    /// A written shard that has not been handed out.
-    pub(super) fn take(&mut self) -> Option<Vec<u8>> {
-        self.done.pop()
-    }
-
-    /// The next shard to write; `None` when all are.
-    pub(super) fn next_due(&mut self) -> Option<usize> {
-        while self.next < self.written.len() {
-            if !self.written[self.next] {
-                return Some(self.next);
-            }
-            self.next += 1;
-        }
-        None
-    }
 }
 
 /// Encodes a piece of state. State is always encodable: writing to memory cannot fail.

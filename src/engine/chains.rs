@@ -1,12 +1,4 @@
-//! Contact chains: which contact is a first one, which came back, and how long an episode took.
-//!
-//! A chain holds the contacts of one customer and issue, ordered by (event time, XXH64 of the
-//! interaction id). Whether a contact is a first one depends only on its predecessor, whether it
-//! has a repeat only on its successor; an episode is a run of contacts with gaps within the
-//! horizon. So a change touches the neighbours and, when it makes or splits an episode, the last
-//! contact of the run, which carries the start of its episode along. A contact that has been
-//! forgotten needs nothing more: all changes come at most two latenesses back, and everything they
-//! look at lies within a horizon of them.
+//! All chains: their contacts, and how they are found.
 //!
 //! Contacts lie in a slab by event time. A chain is found by its newest contact, and each contact
 //! knows the next older one. Of that one nobody hears when it is forgotten: a link may lead to a
@@ -17,6 +9,7 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
+use super::chain::{Chain, Effects, Inserted, insert_at, remove_at};
 use super::contact::{Contact, ContactSlot};
 use super::hashing::shard_of;
 use super::routes::{RouteId, Routes};
@@ -27,39 +20,8 @@ use crate::time::Timestamp;
 /// Shards of the chain table; bounds how long one table takes to grow.
 pub(super) const SHARDS: usize = 1024;
 
-/// What a first contact adds to its pane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FirstContact {
-    pub(super) failed: bool,
-    /// Time to the next contact of the chain, when that lies within the horizon.
-    pub(super) repeat_delay_ms: Option<i64>,
-}
-
-impl FirstContact {
-    pub(super) fn is_resolved(self) -> bool {
-        !self.failed && self.repeat_delay_ms.is_none()
-    }
-}
-
-/// Receives what the chains give and take back.
-pub(super) trait Effects {
-    /// A first contact at `moment`, given (`sign` 1) or taken back (-1).
-    fn first_contact(&mut self, moment: Timestamp, route: RouteId, first: FirstContact, sign: i64);
-    /// A resolved episode, booked at its last contact.
-    fn episode(&mut self, moment: Timestamp, route: RouteId, milliseconds: i64, sign: i64);
-}
-
-/// What an insertion did, for the counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Inserted {
-    /// The new contact is a first one.
-    pub(super) first: bool,
-    /// Route of the contact that lost its credit to the new one.
-    pub(super) retracted: Option<RouteId>,
-}
-
-/// The contacts of a chain from the one before a change on, in order.
-type Chain = SmallVec<[Contact; 8]>;
+/// Buckets of time that memory is cut into: what is in one is forgotten at once.
+const BUCKETS: i64 = 2048;
 
 /// The end of a chain that a change can touch.
 #[derive(Debug, Default)]
@@ -98,7 +60,7 @@ impl Chains {
             newest: (0..SHARDS).map(|_| HashTable::new()).collect(),
             slots: Slab::default(),
             contacts: 0,
-            bucket_ms: (memory_ms / 512).max(1),
+            bucket_ms: (memory_ms / BUCKETS).max(1),
             evicted_until: None,
         }
     }
@@ -189,30 +151,28 @@ impl Chains {
         let before = at.checked_sub(1).map(|before| places[before]);
         slot.set_older(before);
         let place = self.slots.put(self.bucket_of(contact.event_time), slot);
-        match (places.get(at), before) {
-            (Some(next), _) => self.slots.change(*next).set_older(Some(place)),
-            (None, Some(before)) => self.set_newest(chain, before, Some(place)),
-            (None, None) => {
-                let slots = &self.slots;
-                let hash_of = |other: &Place| slots.at(*other).chain().low();
-                let shard = &mut self.newest[shard_of(chain.0, SHARDS)];
-                shard.insert_unique(chain.low(), place, hash_of);
-            }
+        match places.get(at) {
+            Some(next) => self.slots.change(*next).set_older(Some(place)),
+            None => self.set_newest(chain, before, Some(place)),
         }
         places.insert(at, place);
     }
 
-    /// The newest contact of a chain is another one, or there is none any more.
-    fn set_newest(&mut self, chain: IdHash, before: Place, now: Option<Place>) {
+    /// The newest contact of a chain, until now `before`, is another one; there was, or is, none.
+    fn set_newest(&mut self, chain: IdHash, before: Option<Place>, now: Option<Place>) {
+        let slots = &self.slots;
         let shard = &mut self.newest[shard_of(chain.0, SHARDS)];
-        let Ok(mut entry) = shard.find_entry(chain.low(), |place| *place == before) else {
-            return;
-        };
-        match now {
-            Some(place) => *entry.get_mut() = place,
-            None => {
+        let is_known = |place: &Place| Some(*place) == before;
+        match (shard.find_entry(chain.low(), is_known), now) {
+            (Ok(mut entry), Some(now)) => *entry.get_mut() = now,
+            (Ok(entry), None) => {
                 entry.remove();
             }
+            (Err(_), Some(now)) => {
+                let hash_of = |other: &Place| slots.at(*other).chain().low();
+                shard.insert_unique(chain.low(), now, hash_of);
+            }
+            (Err(_), None) => {}
         }
     }
 
@@ -234,7 +194,7 @@ impl Chains {
         let older = self.older_than(self.slots.at(place));
         match end.places.get(at + 1) {
             Some(next) => self.slots.change(*next).set_older(older),
-            None => self.set_newest(chain, place, older),
+            None => self.set_newest(chain, Some(place), older),
         }
         remove_at(&mut end.contacts, at, self.horizon_ms, effects);
         end.places.remove(at);
@@ -257,17 +217,26 @@ impl Chains {
                 let until = Timestamp::from_millis(bucket_end);
                 self.evicted_until = self.evicted_until.max(Some(until));
             }
-            let (newest, contacts) = (&mut self.newest, &mut self.contacts);
-            self.slots.empty_first(|place, slot| {
-                let chain = slot.chain();
-                let shard = &mut newest[shard_of(chain.0, SHARDS)];
-                // Where there is a newer one, the chain goes on without this one.
-                if let Ok(entry) = shard.find_entry(chain.low(), |other| *other == place) {
-                    entry.remove();
-                }
-                routes.release(slot.route());
-                *contacts -= 1;
-            });
+            let contacts = &mut self.contacts;
+            self.slots.empty_first(
+                &mut self.newest,
+                |newest, place, slot| {
+                    let chain = slot.chain();
+                    let shard = &newest[shard_of(chain.0, SHARDS)];
+                    let found = shard.find(chain.low(), |other| *other == place);
+                    std::hint::black_box(found.is_some());
+                },
+                |newest, place, slot| {
+                    let chain = slot.chain();
+                    let shard = &mut newest[shard_of(chain.0, SHARDS)];
+                    // Where there is a newer one, the chain goes on without this one.
+                    if let Ok(entry) = shard.find_entry(chain.low(), |other| *other == place) {
+                        entry.remove();
+                    }
+                    routes.release(slot.route());
+                    *contacts -= 1;
+                },
+            );
         }
     }
 
@@ -327,15 +296,7 @@ impl Chains {
             let before = self.newest_of(chain);
             slot.set_older(before);
             let place = self.slots.put(self.bucket_of(slot.event_time()), slot);
-            match before {
-                Some(before) => self.set_newest(chain, before, Some(place)),
-                None => {
-                    let slots = &self.slots;
-                    let hash_of = |other: &Place| slots.at(*other).chain().low();
-                    let shard = &mut self.newest[shard_of(chain.0, SHARDS)];
-                    shard.insert_unique(chain.low(), place, hash_of);
-                }
-            }
+            self.set_newest(chain, before, Some(place));
             self.contacts += 1;
         }
         Ok(())
@@ -374,148 +335,5 @@ impl Chains {
             }
         }
         Ok(())
-    }
-}
-
-fn gap_ms(earlier: &Contact, later: &Contact) -> i64 {
-    later.event_time.millis_since(earlier.event_time)
-}
-
-/// What the contact at `at` counts as a first contact; `None` when it is a repeat.
-fn first_at(chain: &[Contact], at: usize, horizon_ms: i64) -> Option<FirstContact> {
-    let contact = chain.get(at)?;
-    if !contact.first {
-        return None;
-    }
-    let repeat_delay_ms = chain
-        .get(at + 1)
-        .map(|next| gap_ms(contact, next))
-        .filter(|delay| *delay <= horizon_ms);
-    Some(FirstContact {
-        failed: contact.failed,
-        repeat_delay_ms,
-    })
-}
-
-fn emit_first(
-    chain: &[Contact],
-    at: usize,
-    horizon_ms: i64,
-    sign: i64,
-    effects: &mut impl Effects,
-) {
-    if let Some(first) = first_at(chain, at, horizon_ms) {
-        effects.first_contact(chain[at].event_time, chain[at].route, first, sign);
-    }
-}
-
-/// Gives or takes back the episode that ends with the contact at `last`.
-fn emit_episode(chain: &[Contact], last: usize, sign: i64, effects: &mut impl Effects) {
-    let contact = &chain[last];
-    if contact.resolved {
-        let took_ms = contact
-            .event_time
-            .millis_since(contact.episode_start)
-            .max(0);
-        effects.episode(contact.event_time, contact.route, took_ms, sign);
-    }
-}
-
-/// The last contact of the run that the contact at `at` belongs to.
-fn run_end(chain: &[Contact], mut at: usize, horizon_ms: i64) -> usize {
-    while at + 1 < chain.len() && gap_ms(&chain[at], &chain[at + 1]) <= horizon_ms {
-        at += 1;
-    }
-    at
-}
-
-fn insert_at(
-    chain: &mut Chain,
-    at: usize,
-    contact: &mut Contact,
-    horizon_ms: i64,
-    effects: &mut impl Effects,
-) -> Inserted {
-    let before = at.checked_sub(1);
-    let joins_left = before.is_some_and(|before| gap_ms(&chain[before], contact) <= horizon_ms);
-    let joins_right = at < chain.len() && gap_ms(contact, &chain[at]) <= horizon_ms;
-    let were_joined = joins_left && joins_right && !chain[at].first;
-    let credited_before = before
-        .and_then(|before| first_at(chain, before, horizon_ms))
-        .is_some_and(FirstContact::is_resolved);
-
-    if let (Some(before), true) = (before, joins_left) {
-        emit_first(chain, before, horizon_ms, -1, effects);
-        if !were_joined {
-            emit_episode(chain, before, -1, effects);
-        }
-    }
-    contact.first = !joins_left;
-    contact.episode_start = match before {
-        Some(before) if joins_left => chain[before].episode_start,
-        _ => contact.start,
-    };
-    if joins_right && !were_joined {
-        // The run to the right begins with the new contact, or further left, from now on.
-        emit_first(chain, at, horizon_ms, -1, effects);
-        chain[at].first = false;
-        let last = run_end(chain, at, horizon_ms);
-        emit_episode(chain, last, -1, effects);
-        chain[last].episode_start = contact.episode_start;
-        emit_episode(chain, last, 1, effects);
-    }
-    chain.insert(at, *contact);
-    emit_first(chain, at, horizon_ms, 1, effects);
-    if !joins_right {
-        emit_episode(chain, at, 1, effects);
-    }
-    if let (Some(before), true) = (before, joins_left) {
-        emit_first(chain, before, horizon_ms, 1, effects);
-    }
-    let credited_now = before
-        .and_then(|before| first_at(chain, before, horizon_ms))
-        .is_some_and(FirstContact::is_resolved);
-    Inserted {
-        first: contact.first,
-        retracted: before
-            .filter(|_| credited_before && !credited_now)
-            .map(|before| chain[before].route),
-    }
-}
-
-fn remove_at(chain: &mut Chain, at: usize, horizon_ms: i64, effects: &mut impl Effects) {
-    let contact = chain[at];
-    let before = at.checked_sub(1).filter(|_| !contact.first);
-    let joined_right = at + 1 < chain.len() && gap_ms(&contact, &chain[at + 1]) <= horizon_ms;
-    let stays_joined = joined_right
-        && before.is_some_and(|before| gap_ms(&chain[before], &chain[at + 1]) <= horizon_ms);
-
-    if let Some(before) = before {
-        emit_first(chain, before, horizon_ms, -1, effects);
-    }
-    emit_first(chain, at, horizon_ms, -1, effects);
-    if joined_right && !stays_joined {
-        // The run to the right begins with the next contact from now on.
-        let last = run_end(chain, at, horizon_ms);
-        let left_start = chain[last].episode_start;
-        emit_episode(chain, last, -1, effects);
-        chain[last].episode_start = chain[at + 1].start;
-        emit_episode(chain, last, 1, effects);
-        chain[at + 1].first = true;
-        chain[at].episode_start = left_start;
-    } else if !joined_right {
-        emit_episode(chain, at, -1, effects);
-    }
-    let left_start = chain[at].episode_start;
-    chain.remove(at);
-    if joined_right && !stays_joined {
-        emit_first(chain, at, horizon_ms, 1, effects);
-    }
-    if let Some(before) = before {
-        if !stays_joined {
-            chain[before].episode_start = left_start;
-            emit_episode(chain, before, 1, effects);
-        }
-        emit_first(chain, before, horizon_ms, 1, effects);
     }
 }

@@ -85,19 +85,23 @@ impl FirstContacts {
         }
         let mut at_risk = self.first - self.failed_at_once;
         let mut repeats = self.repeats.as_slice();
-        for step in 0..STEPS {
-            let mut in_step = 0;
-            if let [(of, count), rest @ ..] = repeats
-                && usize::from(*of) == step
+        let mut steps = parts.at_risk;
+        while steps != 0 {
+            let step = steps.trailing_zeros();
+            steps &= steps - 1;
+            while let [(of, count), rest @ ..] = repeats
+                && u32::from(*of) < step
             {
-                in_step = *count;
+                at_risk -= count;
                 repeats = rest;
             }
-            if parts.at_risk & (1 << step) != 0 {
-                survival.at_risk[step] += sign * at_risk;
-                survival.repeats[step] += sign * in_step;
-            }
-            at_risk -= in_step;
+            let in_step = match repeats {
+                [(of, count), ..] if u32::from(*of) == step => *count,
+                _ => 0,
+            };
+            let step = usize::try_from(step).unwrap_or(usize::MAX);
+            survival.at_risk[step] += sign * at_risk;
+            survival.repeats[step] += sign * in_step;
         }
     }
 }
@@ -164,7 +168,39 @@ impl Covered {
     }
 }
 
-type Cohort = HashMap<KeyId, FirstContacts, DefaultHashBuilder>;
+/// The first contacts of one pane by key.
+#[derive(Debug, Default)]
+struct Cohort {
+    /// Ordered by key, as the cells that they are counted in lie in memory.
+    settled: Vec<(KeyId, FirstContacts)>,
+    /// Keys that are not among them.
+    recent: HashMap<KeyId, FirstContacts, DefaultHashBuilder>,
+}
+
+impl Cohort {
+    fn add(&mut self, key: KeyId, added: &FirstContacts) {
+        match self.settled.binary_search_by_key(&key, |known| known.0) {
+            Ok(at) => self.settled[at].1.add(added),
+            Err(_) => self.recent.entry(key).or_default().add(added),
+        }
+    }
+
+    /// Brings recent keys in order, where they are not so few that it is not worth it.
+    fn settle(&mut self) {
+        if self.recent.len() * 8 <= self.settled.len() {
+            return;
+        }
+        self.settled.retain(|(_, sum)| !sum.is_empty());
+        let recent = self.recent.drain().filter(|(_, sum)| !sum.is_empty());
+        self.settled.extend(recent);
+        self.settled.sort_unstable_by_key(|known| known.0);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&KeyId, &FirstContacts)> {
+        let settled = self.settled.iter().map(|(key, sum)| (key, sum));
+        settled.chain(&self.recent)
+    }
+}
 
 /// The cohorts of a window that is longer than the horizon, by its panes.
 #[derive(Debug)]
@@ -186,17 +222,13 @@ impl Cohorts {
         let pane = moment.as_millis().div_euclid(self.pane_ms);
         let cohort = self.panes.entry(pane).or_default();
         for key in keys {
-            let sum = cohort.entry(*key).or_default();
-            sum.add(added);
-            if sum.is_empty() {
-                cohort.remove(key);
-            }
+            cohort.add(*key, added);
         }
     }
 
     /// Calls `visit` for each key of each pane whose parts change, with the sign of the change.
     pub(super) fn moved(
-        &self,
+        &mut self,
         before: &Covered,
         after: &Covered,
         mut visit: impl FnMut(KeyId, &FirstContacts, Parts, i64),
@@ -204,14 +236,15 @@ impl Cohorts {
         if before == after {
             return;
         }
-        for (pane, cohort) in &self.panes {
+        for (pane, cohort) in &mut self.panes {
             let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
             let (was, is) = (before.parts_at(start), after.parts_at(start));
             for (parts, sign) in [(is.without(was), 1), (was.without(is), -1)] {
                 if parts == Parts::NONE {
                     continue;
                 }
-                for (key, sum) in cohort {
+                cohort.settle();
+                for (key, sum) in cohort.iter() {
                     visit(*key, sum, parts, sign);
                 }
             }
@@ -250,6 +283,21 @@ mod tests {
         assert_eq!(sum, contacts(8, 2, &[(0, 1), (3, 1)]));
         sum.add(&contacts(-8, -2, &[(0, -1), (3, -1)]));
         assert!(sum.is_empty());
+    }
+
+    #[test]
+    fn keys_are_the_same_before_and_after_they_are_brought_in_order() {
+        let mut cohort = Cohort::default();
+        for key in [3, 1, 2, 1] {
+            cohort.add(KeyId(key), &contacts(1, 0, &[]));
+        }
+        cohort.settle();
+        assert!(cohort.recent.is_empty());
+        cohort.add(KeyId(2), &contacts(-1, 0, &[]));
+        cohort.add(KeyId(0), &contacts(5, 0, &[(27, 4)]));
+        cohort.settle();
+        let seen: Vec<(u32, i64)> = cohort.iter().map(|(key, sum)| (key.0, sum.first)).collect();
+        assert_eq!(seen, [(0, 5), (1, 2), (3, 1)]);
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub(super) struct ContactSlot([u8; BYTES]);
 impl Slot for ContactSlot {
     const EMPTY: Self = Self([0; BYTES]);
 
+    #[inline]
     fn is_occupied(&self) -> bool {
         self.0[FLAGS] & OCCUPIED != 0
     }
@@ -103,12 +104,13 @@ impl ContactSlot {
     }
 
     /// The contact; what was never packed reads as anything.
+    #[inline]
     pub(super) fn contact(&self) -> Contact {
         let has = |flag| self.0[FLAGS] & flag != 0;
         Contact {
             event_time: self.event_time(),
-            tie: self.get(TIE),
-            id: self.get(ID),
+            tie: u64::from_le_bytes(self.bytes(TIE.0)),
+            id: u64::from_le_bytes(self.bytes(ID.0)),
             start: self.time(START),
             route: self.route(),
             failed: has(FAILED),
@@ -131,27 +133,27 @@ impl ContactSlot {
     }
 
     /// The chain of the contact.
+    #[inline]
     pub(super) fn chain(&self) -> IdHash {
-        let mut bytes = [0; 16];
-        bytes[..CHAIN.1].copy_from_slice(&self.0[CHAIN.0..CHAIN.0 + CHAIN.1]);
-        IdHash(u128::from_le_bytes(bytes))
+        let low = u64::from_le_bytes(self.bytes(CHAIN.0));
+        let high = u32::from_le_bytes(self.bytes(CHAIN.0 + 8));
+        IdHash(u128::from(high) << 64 | u128::from(low))
     }
 
+    #[inline]
     pub(super) fn event_time(&self) -> Timestamp {
         self.time(EVENT_TIME)
     }
 
+    #[inline]
     pub(super) fn route(&self) -> RouteId {
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(&self.0[ROUTE.0..ROUTE.0 + ROUTE.1]);
-        RouteId(u32::from_le_bytes(bytes))
+        RouteId(u32::from_le_bytes(self.bytes(ROUTE.0)))
     }
 
     /// Where the next older contact of the chain is, or was before it was forgotten.
+    #[inline]
     pub(super) fn older(&self) -> Option<Place> {
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(&self.0[OLDER.0..OLDER.0 + OLDER.1]);
-        u32::from_le_bytes(bytes).checked_sub(1)
+        u32::from_le_bytes(self.bytes(OLDER.0)).checked_sub(1)
     }
 
     pub(super) fn set_older(&mut self, older: Option<Place>) {
@@ -166,18 +168,22 @@ impl ContactSlot {
         self.0[from..from + length].copy_from_slice(&value.to_le_bytes()[..length]);
     }
 
-    fn get(&self, (from, length): Field) -> u64 {
-        let mut bytes = [0; 8];
-        bytes[..length].copy_from_slice(&self.0[from..from + length]);
-        u64::from_le_bytes(bytes)
+    #[inline]
+    fn bytes<const COUNT: usize>(&self, from: usize) -> [u8; COUNT] {
+        let mut bytes = [0; COUNT];
+        bytes.copy_from_slice(&self.0[from..from + COUNT]);
+        bytes
     }
 
     fn set_time(&mut self, field: Field, moment: Timestamp) {
         self.set(field, moment.as_millis().cast_unsigned());
     }
 
-    fn time(&self, field: Field) -> Timestamp {
-        Timestamp::from_millis(self.get(field).cast_signed())
+    #[inline]
+    fn time(&self, (from, _): Field) -> Timestamp {
+        let low = u32::from_le_bytes(self.bytes(from));
+        let high = u16::from_le_bytes(self.bytes(from + 4));
+        Timestamp::from_millis(i64::from(high) << 32 | i64::from(low))
     }
 }
 

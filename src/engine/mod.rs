@@ -8,6 +8,7 @@
 mod accounting;
 mod booking;
 mod capture;
+mod chain;
 mod chains;
 mod cohorts;
 mod contact;

@@ -67,7 +67,7 @@ struct PaneCapture {
 const FIRST_CONTACTS: [Count; 3] = [Count::FcrFirst, Count::FcrResolved, Count::FcrFailedAtOnce];
 
 /// Bytes of rows in one captured section.
-const SECTION_BYTES: usize = 1 << 18;
+const SECTION_BYTES: usize = 1 << 16;
 
 impl Panes {
     pub(super) fn new(

@@ -16,7 +16,7 @@ use super::waiting::WaitingEvent;
 use super::{Engine, Settings, WaitingPolicy};
 use crate::time::Timestamp;
 
-/// Everything that is not sharded.
+/// Everything that is there once.
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
     now: Timestamp,

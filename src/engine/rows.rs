@@ -115,24 +115,23 @@ impl Rows {
 /// The rows of a pane added up by moment and route, in order, routes by their canonical numbers:
 /// the same for the same contributions, however they were gathered.
 pub(super) fn canonical_rows(bytes: &[u8], numbers: &RouteNumbers) -> Vec<u8> {
-    let mut sums: BTreeMap<(u64, u32), BTreeMap<u16, i128>> = BTreeMap::new();
+    let mut figures: Vec<((u64, u32), u16, i128)> = Vec::with_capacity(bytes.len() / 2);
     let mut items = Items::new();
     let mut rest = bytes;
     while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
-        let route = number_of(numbers, RouteId(route)).0;
-        let row = sums.entry((offset_ms, route)).or_default();
-        for item in &items {
-            *row.entry(item.tag()).or_default() += item.wide();
-        }
+        let row = (offset_ms, number_of(numbers, RouteId(route)).0);
+        figures.extend(items.iter().map(|item| (row, item.tag(), item.wide())));
     }
+    figures.sort_unstable();
     let mut rows = Vec::with_capacity(bytes.len());
-    for ((offset_ms, route), row) in sums {
+    for row in figures.chunk_by(|left, right| left.0 == right.0) {
         let sum: Items = row
-            .into_iter()
-            .filter(|(_, amount)| *amount != 0)
-            .map(|(tag, amount)| Item::new(tag, amount))
+            .chunk_by(|left, right| left.1 == right.1)
+            .map(|same| Item::new(same[0].1, same.iter().map(|figure| figure.2).sum()))
+            .filter(|item| item.wide() != 0)
             .collect();
         if !sum.is_empty() {
+            let (offset_ms, route) = row[0].0;
             write_row(&mut rows, offset_ms, route, &sum);
         }
     }

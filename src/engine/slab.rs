@@ -1,16 +1,22 @@
 //! Slots by place, in chunks that never move, given out in runs that each belong to one bucket of
 //! time: what came together lies together, is forgotten together, and is found then without a list
-//! of it. A capture copies chunk by chunk, so that little has to be copied before it may change.
+//! of it.
+//!
+//! A capture copies run by run, while the slots go on changing: a run that is about to change and has
+//! not been copied is copied first. So it holds the slots of the moment at which it began, and little
+//! has to be copied before anything may change.
 
 use std::collections::BTreeMap;
 
-use super::capture::{RouteNumbers, ShardCapture};
+use super::capture::RouteNumbers;
 
 /// Slots of one chunk.
 const CHUNK: usize = 1024;
 /// Slots of one run; divides a chunk.
-const RUN: usize = 64;
+const RUN: usize = 32;
 const RUNS_OF_CHUNK: usize = CHUNK / RUN;
+/// Bytes that a capture hands out at a time, or a little more.
+const PIECE_BYTES: usize = 1 << 16;
 
 /// Where a slot is.
 pub(super) type Place = u32;
@@ -32,7 +38,19 @@ pub(super) struct Slab<S> {
     chunks: Vec<Box<[S]>>,
     free_runs: Vec<u32>,
     buckets: BTreeMap<i64, Bucket>,
-    capture: Option<ShardCapture>,
+    capture: Option<Capture>,
+}
+
+/// A capture under way.
+#[derive(Debug)]
+struct Capture {
+    numbers: RouteNumbers,
+    /// By run, of those that there were when it began: whether it has been copied.
+    copied: Vec<bool>,
+    /// Those before have been.
+    next: usize,
+    /// Copied and not handed out.
+    bytes: Vec<u8>,
 }
 
 /// The places of one bucket.
@@ -73,21 +91,14 @@ impl<S: Slot> Slab<S> {
         &self.chunks[chunk][at]
     }
 
-    /// The slot, about to change: a capture takes its chunk as it is.
+    /// The slot, about to change: a capture takes its run as it is.
     #[inline]
     pub(super) fn change(&mut self, place: Place) -> &mut S {
         let (chunk, at) = within(place);
-        self.before_change(chunk);
-        &mut self.chunks[chunk][at]
-    }
-
-    fn before_change(&mut self, chunk: usize) {
-        if let Some(capture) = &mut self.capture
-            && capture.is_due(chunk)
-        {
-            let bytes = copied(&self.chunks[chunk], &capture.numbers);
-            capture.store(chunk, bytes);
+        if let Some(capture) = &mut self.capture {
+            capture.copy(&self.chunks, chunk * RUNS_OF_CHUNK + at / RUN);
         }
+        &mut self.chunks[chunk][at]
     }
 
     /// Finds a place for a slot in a bucket.
@@ -136,8 +147,15 @@ impl<S: Slot> Slab<S> {
         self.buckets.first_key_value().map(|(bucket, _)| *bucket)
     }
 
-    /// Empties the bucket that comes first, and hands out each slot of it with its place.
-    pub(super) fn empty_first(&mut self, mut visit: impl FnMut(Place, &S)) {
+    /// Empties the bucket that comes first, and hands out each slot of it with its place. Those of a
+    /// run are shown to `touch` before: what `visit` will need of memory far away can be fetched for
+    /// all of them at once.
+    pub(super) fn empty_first<W>(
+        &mut self,
+        with: &mut W,
+        touch: impl Fn(&W, Place, &S),
+        mut visit: impl FnMut(&mut W, Place, &S),
+    ) {
         let Some((_, bucket)) = self.buckets.pop_first() else {
             return;
         };
@@ -146,11 +164,16 @@ impl<S: Slot> Slab<S> {
             let filled = if is_last { bucket.filled } else { RUN };
             let first = place_of(*run, 0);
             let (chunk, at) = within(first);
-            self.before_change(chunk);
+            if let Some(capture) = &mut self.capture {
+                capture.copy(&self.chunks, chunk * RUNS_OF_CHUNK + at / RUN);
+            }
             let slots = &mut self.chunks[chunk][at..at + filled];
+            for (place, slot) in (first..).zip(slots.iter()) {
+                touch(with, place, slot);
+            }
             for (place, slot) in (first..).zip(slots) {
                 if slot.is_occupied() {
-                    visit(place, slot);
+                    visit(with, place, slot);
                     *slot = S::EMPTY;
                 }
             }
@@ -160,34 +183,45 @@ impl<S: Slot> Slab<S> {
 
     /// Starts a capture of the present state.
     pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
-        self.capture = Some(ShardCapture::new(self.chunks.len(), numbers));
+        self.capture = Some(Capture {
+            numbers,
+            copied: vec![false; self.chunks.len() * RUNS_OF_CHUNK],
+            next: 0,
+            bytes: Vec::new(),
+        });
     }
 
-    /// The next captured chunk; `None` when all have been handed out, which ends the capture.
+    /// The next captured piece; `None` when all have been handed out, which ends the capture.
     pub(super) fn capture_next(&mut self) -> Option<Vec<u8>> {
         let capture = self.capture.as_mut()?;
-        loop {
-            if let Some(bytes) = capture.take() {
-                return Some(bytes);
-            }
-            let Some(chunk) = capture.next_due() else {
-                break;
-            };
-            let bytes = copied(&self.chunks[chunk], &capture.numbers);
-            capture.store(chunk, bytes);
+        while capture.bytes.len() < PIECE_BYTES && capture.next < capture.copied.len() {
+            capture.copy(&self.chunks, capture.next);
+            capture.next += 1;
         }
-        self.capture = None;
-        None
+        if capture.bytes.is_empty() {
+            self.capture = None;
+            return None;
+        }
+        Some(std::mem::take(&mut capture.bytes))
     }
 }
 
-/// What a capture keeps of a chunk; `None` of an empty one.
-fn copied<S: Slot>(chunk: &[S], numbers: &RouteNumbers) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(size_of_val(chunk));
-    for slot in chunk.iter().filter(|slot| slot.is_occupied()) {
-        slot.write(numbers, &mut bytes);
+impl Capture {
+    /// Copies a run, where that has not been done.
+    fn copy<S: Slot>(&mut self, chunks: &[Box<[S]>], run: usize) {
+        if self.copied.get(run) != Some(&false) {
+            return;
+        }
+        self.copied[run] = true;
+        if self.bytes.is_empty() {
+            self.bytes.reserve(PIECE_BYTES + RUN * size_of::<S>());
+        }
+        let at = run % RUNS_OF_CHUNK * RUN;
+        let slots = &chunks[run / RUNS_OF_CHUNK][at..at + RUN];
+        for slot in slots.iter().filter(|slot| slot.is_occupied()) {
+            slot.write(&self.numbers, &mut self.bytes);
+        }
     }
-    (!bytes.is_empty()).then_some(bytes)
 }
 
 /// Chunk and place in it.
@@ -276,13 +310,16 @@ mod tests {
                         let (bucket, place, _) = held.swap_remove(any % held.len());
                         slab.vacate(bucket, place);
                     }
-                    Step::Vacate(_) => {}
                     Step::EmptyFirst => {
                         let first = slab.first_bucket();
                         let mut gone = BTreeSet::new();
-                        slab.empty_first(|place, slot| {
-                            gone.insert((place, slot.0));
-                        });
+                        slab.empty_first(
+                            &mut gone,
+                            |_, _, _| {},
+                            |gone, place, slot| {
+                                gone.insert((place, slot.0));
+                            },
+                        );
                         let of_first = held.extract_if(.., |(bucket, _, _)| Some(*bucket) == first);
                         let expected: BTreeSet<(Place, u32)> =
                             of_first.map(|(_, place, number)| (place, number)).collect();
@@ -293,7 +330,7 @@ mod tests {
                         let present = held.iter().map(|(_, _, number)| *number).collect();
                         captured = Some((present, BTreeSet::new()));
                     }
-                    Step::Capture => {}
+                    Step::Vacate(_) | Step::Capture => {}
                     Step::Next => match (slab.capture_next(), &mut captured) {
                         (Some(bytes), Some((_, seen))) => {
                             for number in numbers_in(&bytes) {

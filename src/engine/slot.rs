@@ -53,6 +53,7 @@ pub(super) struct Slot([u8; BYTES]);
 impl slab::Slot for Slot {
     const EMPTY: Self = Self([0; BYTES]);
 
+    #[inline]
     fn is_occupied(&self) -> bool {
         self.has(OCCUPIED)
     }
@@ -152,20 +153,24 @@ impl Slot {
         }
     }
 
+    #[inline]
     pub(super) fn id(&self) -> IdHash {
         IdHash(self.get_wide(ID))
     }
 
+    #[inline]
     pub(super) fn event_time(&self) -> Timestamp {
         self.time(EVENT_TIME)
     }
 
     /// Whether it is a survey.
+    #[inline]
     pub(super) fn is_survey(&self) -> bool {
         self.has(SURVEY)
     }
 
     /// The interaction that a survey takes dimensions from.
+    #[inline]
     pub(super) fn joins(&self) -> Option<IdHash> {
         self.link().filter(|_| self.has(SURVEY))
     }
@@ -178,40 +183,66 @@ impl Slot {
         self.set(ORDER, order);
     }
 
+    #[inline]
     fn link(&self) -> Option<IdHash> {
         self.has(HAS_LINK).then(|| IdHash(self.get_wide(LINK)))
     }
 
+    #[inline]
     fn has(&self, flag: u16) -> bool {
-        let (from, _) = FLAGS;
-        u16::from_le_bytes([self.0[from], self.0[from + 1]]) & flag != 0
+        u16::from_le_bytes(self.bytes(FLAGS.0)) & flag != 0
     }
 
     fn set(&mut self, (from, length): Field, value: u64) {
         self.0[from..from + length].copy_from_slice(&value.to_le_bytes()[..length]);
     }
 
+    #[inline]
     fn get(&self, (from, length): Field) -> u64 {
-        let mut bytes = [0; 8];
-        bytes[..length].copy_from_slice(&self.0[from..from + length]);
-        u64::from_le_bytes(bytes)
+        // Lengths that the compiler knows make loads of these, and calls of a copying routine
+        // otherwise.
+        match length {
+            4 => u64::from(self.low((from, length))),
+            6 => pair(
+                self.bytes(from),
+                u16::from_le_bytes(self.bytes(from + 4)).into(),
+            ),
+            7 => pair(self.bytes(from), {
+                let [low, high, last] = self.bytes(from + 4);
+                u32::from_le_bytes([low, high, last, 0])
+            }),
+            8 => u64::from_le_bytes(self.bytes(from)),
+            _ => {
+                let mut bytes = [0; 8];
+                bytes[..length].copy_from_slice(&self.0[from..from + length]);
+                u64::from_le_bytes(bytes)
+            }
+        }
     }
 
     /// A field of four bytes.
+    #[inline]
     fn low(&self, (from, _): Field) -> u32 {
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(&self.0[from..from + 4]);
-        u32::from_le_bytes(bytes)
+        u32::from_le_bytes(self.bytes(from))
+    }
+
+    #[inline]
+    fn bytes<const COUNT: usize>(&self, from: usize) -> [u8; COUNT] {
+        let mut bytes = [0; COUNT];
+        bytes.copy_from_slice(&self.0[from..from + COUNT]);
+        bytes
     }
 
     fn set_wide(&mut self, (from, length): Field, value: u128) {
         self.0[from..from + length].copy_from_slice(&value.to_le_bytes()[..length]);
     }
 
-    fn get_wide(&self, (from, length): Field) -> u128 {
-        let mut bytes = [0; 16];
-        bytes[..length].copy_from_slice(&self.0[from..from + length]);
-        u128::from_le_bytes(bytes)
+    /// A field of twelve bytes.
+    #[inline]
+    fn get_wide(&self, (from, _): Field) -> u128 {
+        let low = u64::from_le_bytes(self.bytes(from));
+        let high = u32::from_le_bytes(self.bytes(from + 8));
+        u128::from(high) << 64 | u128::from(low)
     }
 
     fn set_score(&mut self, field: Field, score: Option<i32>) {
@@ -222,11 +253,18 @@ impl Slot {
         self.set(field, moment.as_millis().cast_unsigned());
     }
 
+    #[inline]
     fn time(&self, field: Field) -> Timestamp {
         let unused = 64 - 8 * field.1;
         // The sign comes back.
         Timestamp::from_millis((self.get(field) << unused).cast_signed() >> unused)
     }
+}
+
+/// A number of four bytes and what stands above them.
+#[inline]
+fn pair(low: [u8; 4], high: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(u32::from_le_bytes(low))
 }
 
 fn flag(is_set: bool, flag: u16) -> u16 {

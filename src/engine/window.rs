@@ -170,7 +170,7 @@ impl Window {
             *range = self.geometry.followed_for(ranges, steps, 28);
         }
         let before = std::mem::replace(&mut self.covered, after);
-        if let Some(cohorts) = self.cohorts.take() {
+        if let Some(mut cohorts) = self.cohorts.take() {
             cohorts.moved(
                 &before,
                 &self.covered.clone(),
