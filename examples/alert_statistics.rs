@@ -176,7 +176,8 @@ impl Queue {
                 pane.count(Count::CsatSatisfied, 1);
             }
         }
-        let totals = &mut self.view.breakdowns[0].keys[0].cells[0].totals;
+        let key = Arc::make_mut(&mut self.view.breakdowns[0].keys[0]);
+        let totals = &mut key.cells[0].totals;
         totals.add(&pane, 1);
         self.panes.push_back(pane);
         if let Some(gone) = self.panes.pop_front() {
@@ -218,13 +219,13 @@ fn view() -> View {
             label: "overall".into(),
             dimensions: Vec::new().into(),
             handle_time: false,
-            keys: vec![KeyView {
+            keys: vec![Arc::new(KeyView {
                 values: Vec::new().into(),
                 live: true,
                 revision: 0,
                 cells: vec![Cell::default()],
                 lifetime: Arc::new(Lifetime::default()),
-            }],
+            })],
         }],
         stats: Stats::default(),
         history: Arc::default(),

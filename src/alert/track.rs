@@ -96,7 +96,7 @@ impl Track {
     }
 
     /// The places of the keys that are to be judged; the others are noted as seen.
-    fn unsettled(&mut self, keys: &[KeyView], now: Now, anew: bool) -> Vec<usize> {
+    fn unsettled(&mut self, keys: &[Arc<KeyView>], now: Now, anew: bool) -> Vec<usize> {
         let mut unsettled = Vec::new();
         // Both are ordered by the values.
         let mut known = self.instances.iter_mut().peekable();

@@ -320,7 +320,7 @@ fn judged_in_full(config: &Config, arrivals: &[Arrival], end: Timestamp) -> Vec<
             let breakdowns = view.breakdowns.iter_mut();
             breakdowns
                 .flat_map(|breakdown| &mut breakdown.keys)
-                .for_each(|key| key.revision = 0);
+                .for_each(|key| Arc::make_mut(key).revision = 0);
             transitions.extend(evaluator.evaluate(&view, next, false));
             next = next.plus_millis(INTERVAL_MS);
         }

@@ -78,12 +78,12 @@ impl Engine {
             // between are rare: what follows them is copied again.
             if !keys
                 .get(count)
-                .is_some_and(|known: &KeyView| Arc::ptr_eq(&known.values, &key.values))
+                .is_some_and(|known: &Arc<KeyView>| Arc::ptr_eq(&known.values, &key.values))
             {
                 keys.truncate(count);
-                keys.push(bare_key(key, lifetime));
+                keys.push(Arc::new(bare_key(key, lifetime)));
             }
-            let known = &mut keys[count];
+            let known = Arc::make_mut(&mut keys[count]);
             let revision = self.booking.panes.revision(id);
             if known.revision != revision || known.cells.is_empty() {
                 known.revision = revision;

@@ -95,6 +95,8 @@ pub struct Engine {
     /// The past hours; `None` where nobody asked for them. Shared with the views until the next
     /// point.
     history: Option<Arc<History>>,
+    /// By key what the last view shows of it: most of very many keys are the same in the next one.
+    shown: Vec<Option<Arc<KeyView>>>,
 }
 
 impl Engine {
@@ -123,6 +125,7 @@ impl Engine {
             history_floor: None,
             order: 0,
             history: None,
+            shown: Vec::new(),
             geometries,
             settings,
         }

@@ -132,19 +132,38 @@ impl Engine {
         booking.routes.drop_outlived(at);
     }
 
-    fn breakdown_view(&self, breakdown: usize, at: Timestamp) -> BreakdownView {
-        let dimensions = &self.settings.breakdowns[breakdown];
+    fn breakdown_view(&mut self, breakdown: usize, at: Timestamp) -> BreakdownView {
         let handle_time = self.has_handle_time(breakdown);
+        let mut shown = std::mem::take(&mut self.shown);
+        shown.resize(self.booking.routes.key_count(), None);
         let keys = self
             .shown_keys(breakdown, at)
-            .map(|(id, key)| self.key_view(id, key, handle_time))
+            .map(|(id, key)| match &shown[id.at()] {
+                Some(known) if self.is_as_shown(known, id, key) => Arc::clone(known),
+                Some(_) | None => {
+                    let view = Arc::new(self.key_view(id, key, handle_time));
+                    shown[id.at()] = Some(Arc::clone(&view));
+                    view
+                }
+            })
             .collect();
+        self.shown = shown;
+        let dimensions = &self.settings.breakdowns[breakdown];
         BreakdownView {
             label: BreakdownView::label_of(dimensions).into(),
             dimensions: Arc::from(dimensions.as_slice()),
             handle_time,
             keys,
         }
+    }
+
+    /// Nothing of the key has changed since that view. Its number may be that of another key now;
+    /// values and counters are the key's own as long as it lives, and counters shared with a view
+    /// are copied when they change.
+    fn is_as_shown(&self, known: &KeyView, id: KeyId, key: &Key) -> bool {
+        Arc::ptr_eq(&known.values, &key.values)
+            && Arc::ptr_eq(&known.lifetime, &key.lifetime)
+            && known.revision == self.booking.panes.revision(id)
     }
 
     fn key_view(&self, id: KeyId, key: &Key, handle_time: bool) -> KeyView {

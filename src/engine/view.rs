@@ -76,7 +76,7 @@ pub struct BreakdownView {
     /// Handle-time quantiles are kept here.
     pub handle_time: bool,
     /// The keys, ordered by their values.
-    pub keys: Vec<KeyView>,
+    pub keys: Vec<Arc<KeyView>>,
 }
 
 impl BreakdownView {

@@ -29,7 +29,7 @@ pub(super) fn sample_view() -> View {
 
 /// Gives the first queue another name.
 pub(super) fn rename_first_queue(view: &mut View, name: &str) {
-    view.breakdowns[1].keys[0].values = [Arc::from(name)].into();
+    Arc::make_mut(&mut view.breakdowns[1].keys[0]).values = [Arc::from(name)].into();
 }
 
 fn window(name: &str, length_ms: i64, for_alert_only: bool) -> WindowView {
@@ -51,7 +51,7 @@ pub(super) fn breakdown(dimensions: &[&str], keys: Vec<KeyView>) -> BreakdownVie
         label: label.as_str().into(),
         handle_time: label != "channel",
         dimensions: dimensions.into(),
-        keys,
+        keys: keys.into_iter().map(Arc::new).collect(),
     }
 }
 

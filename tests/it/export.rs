@@ -56,7 +56,7 @@ fn breakdown(label: &str, dimensions: &[&str], keys: Vec<Vec<String>>) -> Breakd
         label: label.into(),
         dimensions: dimensions.into(),
         handle_time: label != "channel",
-        keys: keys.collect(),
+        keys: keys.map(Arc::new).collect(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Each condition by itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{Amount, Change, Objective};
@@ -301,7 +302,7 @@ fn low_is_good_for_abandonment() {
     for (transferred, expected) in [(10, I), (61, F)] {
         let mut evaluator = evaluator(std::slice::from_ref(&rule));
         let mut view = burn_view([NOTHING; 7]).build(at(0));
-        view.breakdowns[0].keys[0].cells = vec![cell(transferred); 7];
+        Arc::make_mut(&mut view.breakdowns[0].keys[0]).cells = vec![cell(transferred); 7];
         evaluator.evaluate(&view, at(0), false);
         assert_eq!(evaluator.snapshot().rules[0].instances[0].state, expected);
     }

@@ -126,7 +126,7 @@ impl ViewBuilder {
             });
             breakdowns.len() - 1
         });
-        breakdowns[index].keys.push(key);
+        breakdowns[index].keys.push(Arc::new(key));
         self
     }
 

@@ -262,7 +262,8 @@ fn under_flag_there_is_one_reading_of_fcr() {
 #[test]
 fn what_is_not_finite_is_left_out() {
     let mut view = sample_view();
-    view.breakdowns[0].keys[0].cells[1].quantiles = Some([f64::NAN, 1.0, f64::INFINITY, 2.0]);
+    Arc::make_mut(&mut view.breakdowns[0].keys[0]).cells[1].quantiles =
+        Some([f64::NAN, 1.0, f64::INFINITY, 2.0]);
     let page = page(&view, &Settings::default());
     let overall = r#"cx_handle_time_quantile_seconds{window="1h",breakdown="overall""#;
     assert_eq!(lines(&page, overall).len(), 2);
@@ -279,6 +280,7 @@ fn the_estimate_is_what_a_full_page_has() {
     ];
     for breakdown in &mut view.breakdowns {
         for key in &mut breakdown.keys {
+            let key = Arc::make_mut(key);
             key.cells[0] = key.cells[1].clone();
         }
     }
