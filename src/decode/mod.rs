@@ -10,6 +10,7 @@ mod block;
 mod capture;
 mod cloud_event;
 mod content;
+mod decimal;
 mod decoded;
 mod decoder;
 mod escape;

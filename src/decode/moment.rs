@@ -15,7 +15,10 @@ const DAYS_BEFORE_EPOCH: i64 = 719_468 + 146_097;
 
 /// The moment that `text` names in RFC 3339, cut (not rounded) to the millisecond.
 pub(super) fn from_text(text: &[u8]) -> Result<Timestamp, Problem> {
-    let millis = rfc3339_millis(text).ok_or(Problem::TimeText)?;
+    let millis = match utc_millis(text) {
+        Some(millis) => millis,
+        None => rfc3339_millis(text).ok_or(Problem::TimeText)?,
+    };
     if (0..=LAST_MS).contains(&millis) {
         Ok(Timestamp::from_millis(millis))
     } else {
@@ -97,14 +100,59 @@ fn rfc3339_millis(text: &[u8]) -> Option<i64> {
         (s0, s1),
     ];
     let [century, year, month, day, hour, minute, second] = numbers(pairs)?;
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
+    let seconds = second_of_day(hour, minute, second)?;
     let days = days_since_epoch(century * 100 + year, month, day)?;
     let (millis, zone) = fraction_millis(tail)?;
-    let seconds = (hour * 60 + minute) * 60 + second;
     let local = days * DAY_MS + i64::from(seconds * 1000 + millis);
     Some(local - i64::from(offset_minutes(zone)?) * 60_000)
+}
+
+/// The moment that `YYYY-MM-DDTHH:MM:SS.mmmZ` names, eight characters at a time; `None` for every
+/// other form, and when there is no such moment.
+#[inline]
+fn utc_millis(text: &[u8]) -> Option<i64> {
+    const FORMS: [u64; 3] = [
+        u64::from_le_bytes(*b"0000-00-"),
+        u64::from_le_bytes(*b"00T00:00"),
+        u64::from_le_bytes(*b":00.000Z"),
+    ];
+    /// Ones where a form has something else than a digit.
+    const FIXED: [u64; 3] = [
+        0xff00_00ff_0000_0000,
+        0x0000_ff00_00ff_0000,
+        0xff00_0000_ff00_00ff,
+    ];
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let text: &[u8; 24] = text.try_into().ok()?;
+    let (words, _) = text.as_chunks();
+    let mut odd = 0;
+    let mut digits = [0; 3];
+    for (((values, &word), form), fixed) in digits.iter_mut().zip(words).zip(FORMS).zip(FIXED) {
+        // A digit becomes its value, what else the form has becomes 0.
+        *values = u64::from_le_bytes(word) ^ form;
+        odd |= *values & fixed;
+        // Reaches the high bit from 10 on.
+        odd |= (values.wrapping_add(ONES * 0x76) | *values) & HIGHS;
+    }
+    if odd != 0 {
+        return None;
+    }
+    // No byte is above 9, so that no sum leaves its byte.
+    let pairs = digits.map(|values| values * 10 + (values >> 8));
+    let [date, time, rest] = pairs.map(u64::to_le_bytes);
+    let year = u32::from(date[0]) * 100 + u32::from(date[2]);
+    let days = days_since_epoch(year, date[5].into(), time[0].into())?;
+    let seconds = second_of_day(time[3].into(), time[6].into(), rest[1].into())?;
+    let [_, _, last] = digits.map(u64::to_le_bytes);
+    let millis = u32::from(rest[4]) * 10 + u32::from(last[6]);
+    Some(days * DAY_MS + i64::from(seconds * 1000 + millis))
+}
+
+/// Seconds since midnight; `None` when there is no such time.
+#[inline]
+fn second_of_day(hour: u32, minute: u32, second: u32) -> Option<u32> {
+    (hour <= 23 && minute <= 59 && second <= 59).then_some((hour * 60 + minute) * 60 + second)
 }
 
 /// The numbers that pairs of decimal digits write. All are looked at before any is judged, so that
@@ -209,6 +257,36 @@ mod tests {
             ("9999-12-31T23:59:59.9999+00:00", LAST_MS),
         ] {
             assert_eq!(millis(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_common_form_reads_the_same_both_ways() {
+        let texts = [
+            "2026-03-02T08:00:00.000Z",
+            "1970-01-01T00:00:00.000Z",
+            "9999-12-31T23:59:59.999Z",
+            "0000-02-29T10:20:30.456Z",
+            "2024-02-29T12:34:56.789Z",
+        ];
+        for text in texts {
+            let read = utc_millis(text.as_bytes());
+            assert!(read.is_some(), "{text}");
+            assert_eq!(read, rfc3339_millis(text.as_bytes()), "{text}");
+            // Whatever one byte of it becomes: the same, or the form is another one.
+            for at in 0..text.len() {
+                for byte in 0..=u8::MAX {
+                    let mut odd = text.as_bytes().to_vec();
+                    odd[at] = byte;
+                    let slow = rfc3339_millis(&odd);
+                    if let Some(millis) = utc_millis(&odd) {
+                        assert_eq!(Some(millis), slow, "{text} {at} {byte}");
+                    } else {
+                        let is_digit = text.as_bytes()[at].is_ascii_digit();
+                        assert!(!is_digit || !byte.is_ascii_digit() || slow.is_none());
+                    }
+                }
+            }
         }
     }
 

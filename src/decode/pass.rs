@@ -60,7 +60,7 @@ impl<'d> Pass<'d> {
             return self.reject(frame, range, reject);
         }
         let bytes = frame.bytes.get(range.0..range.1).unwrap_or_default();
-        let Ok(text) = std::str::from_utf8(bytes) else {
+        let Ok(text) = simdutf8::basic::from_utf8(bytes) else {
             return self.reject(frame, range, invalid_json("not UTF-8"));
         };
         let specversion = self.plan.cloud_event.specversion.place;

@@ -1,5 +1,6 @@
 //! Fields of one event, read from the tokens of a pass and checked against the contract.
 
+use super::decimal::Decimal;
 use super::escape::unescape;
 use super::fault::{Fault, Problem};
 use super::json::is_number;
@@ -137,7 +138,7 @@ impl<'t, 'w> Reader<'t, 'w> {
         }
         let unit_ms = field.unit.unwrap_or(Unit::Seconds).millis();
         let millis = match token.kind() {
-            TokenKind::Number => number(token.of(self.text)) * f64::from(unit_ms),
+            TokenKind::Number => number(token, self.text) * f64::from(unit_ms),
             TokenKind::Absent
             | TokenKind::Text
             | TokenKind::Escaped
@@ -172,20 +173,20 @@ impl<'t, 'w> Reader<'t, 'w> {
         if !token.is_present() {
             return Ok(None);
         }
-        let text = match token.kind() {
-            TokenKind::Number => Some(token.of(self.text)),
+        let score = match token.kind() {
+            TokenKind::Number => Some(number(token, self.text)),
             TokenKind::Absent
             | TokenKind::Text
             | TokenKind::Escaped
             | TokenKind::True
             | TokenKind::False
             | TokenKind::Object
-            | TokenKind::Array => self.string(token).filter(|text| is_number(text)),
+            | TokenKind::Array => self.string(token).filter(|text| is_number(text)).map(parse),
         };
-        let Some(text) = text else {
+        let Some(score) = score else {
             return fault(field, Problem::NotScore);
         };
-        let milli = (number(text) * 1000.0).round();
+        let milli = (score * 1000.0).round();
         let (low, high) = scale_milli;
         if !(f64::from(low)..=f64::from(high)).contains(&milli) {
             return Err(Fault::off_scale(&field.name, scale_milli));
@@ -268,42 +269,29 @@ fn integer_text(number: &str) -> Option<&str> {
     Some(if number == "-0" { digits } else { number })
 }
 
-/// The `f64` nearest to a JSON number; infinite when it is too large for one.
+/// The `f64` nearest to the JSON number `token` in `text`; infinite when it is too large for one.
 #[inline]
 #[expect(
     clippy::as_conversions,
     clippy::cast_precision_loss,
-    reason = "a mantissa of at most 15 digits is exact in an f64"
+    reason = "a mantissa of at most 8 digits is exact in an f64"
 )]
-fn number(text: &str) -> f64 {
+fn number(token: Token, text: &str) -> f64 {
     /// Exact in an `f64`, so that one division rounds once: to the nearest.
-    const POWERS: [f64; 16] = [
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-    ];
-    if text.len() > POWERS.len() - 1 {
-        return parse(text);
-    }
-    let mut mantissa = 0_u64;
-    let mut decimals = 0;
-    let mut after_point = 0;
-    for byte in text.bytes() {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 {
-            mantissa = mantissa * 10 + u64::from(digit);
-            decimals += after_point;
-        } else if byte == b'.' {
-            after_point = 1;
-        } else {
-            return parse(text);
-        }
-    }
+    const POWERS: [f64; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
+    let decimal = token
+        .last_bytes(text.as_bytes())
+        .and_then(|(last, bytes)| Decimal::read(last, bytes));
+    let Some(Decimal { mantissa, decimals }) = decimal else {
+        return parse(token.of(text));
+    };
     match POWERS.get(decimals) {
         Some(power) if decimals > 0 => mantissa as f64 / power,
         Some(_) | None => mantissa as f64,
     }
 }
 
-/// The same in general; NaN never, since JSON has none.
+/// The same of any JSON number; NaN never, since JSON has none.
 #[cold]
 fn parse(text: &str) -> f64 {
     text.parse().unwrap_or(f64::INFINITY)
@@ -314,18 +302,25 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn number_in(before: &str, number: &str) -> f64 {
+        let text = format!("{before}{number}]");
+        let end = before.len() + number.len();
+        super::number(Token::new(TokenKind::Number, before.len(), end), &text)
+    }
+
     proptest! {
         #[test]
         fn the_short_way_to_a_number_is_the_exact_one(text in "(0|[1-9][0-9]{0,14})(\\.[0-9]{1,14})?") {
-            prop_assert_eq!(number(&text).to_bits(), text.parse::<f64>().unwrap().to_bits());
+            prop_assert_eq!(number_in("{\"number\":", &text).to_bits(), text.parse::<f64>().unwrap().to_bits());
+            prop_assert_eq!(number_in("[", &text).to_bits(), text.parse::<f64>().unwrap().to_bits());
         }
     }
 
     #[test]
     fn numbers_beyond_an_f64_are_infinite() {
-        assert!(number("1e999").is_infinite());
-        assert!(number("-1e999").is_infinite());
-        assert_eq!(number("-2.5").to_bits(), (-2.5_f64).to_bits());
+        assert!(number_in("{\"a\":", "1e999").is_infinite());
+        assert!(number_in("{\"a\":", "-1e999").is_infinite());
+        assert_eq!(number_in("{\"a\":", "-2.5").to_bits(), (-2.5_f64).to_bits());
     }
 
     #[test]

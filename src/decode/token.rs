@@ -94,4 +94,14 @@ impl Token {
     pub(super) fn of_bytes(self, text: &[u8]) -> &[u8] {
         text.get(self.start()..self.end()).unwrap_or_default()
     }
+
+    /// The last bytes of the token within `text`, and how many of them are its own: for a token that
+    /// is no longer than that. What stands before it is cheaper to take away than to leave out.
+    #[inline]
+    pub(super) fn last_bytes(self, text: &[u8]) -> Option<([u8; 8], usize)> {
+        let (start, end) = (self.start(), self.end());
+        let bytes = end.checked_sub(start)?;
+        let last = text.get(..end)?.last_chunk()?;
+        (bytes <= last.len()).then_some((*last, bytes))
+    }
 }
