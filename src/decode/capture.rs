@@ -1,29 +1,38 @@
 //! One pass over the JSON text of an object: the whole text is checked, and the values that matter
 //! are noted as tokens.
 
+use super::block::{Block, is_plain, plain_bytes};
 use super::escape::unescape;
 use super::json::{MAX_DEPTH, Scanner, Stop, SyntaxError, SyntaxErrorKind};
-use super::names::{Member, Names};
+use super::layout::{Layout, Step, find};
+use super::names::{Beginning, Member, Names};
 use super::token::{Token, TokenKind};
+
+/// Kinds of events, each of which has an order of members of its own.
+const KINDS: usize = 2;
 
 /// What a pass found, and memory that lasts from pass to pass.
 #[derive(Debug)]
 pub(super) struct Capture {
     /// One token per place of the plan.
     tokens: Vec<Token>,
-    /// Per member that matters, then per object for its start: which member came next last time.
-    /// Producers write their members in one order, so that this is nearly always right and spares
-    /// scan and hash.
-    successors: Vec<usize>,
+    /// The order of members per kind and object: those of the first kind, then those of the second.
+    layouts: Vec<Layout>,
+    /// Which kind is read, as a guess: that of the object before until the kind field comes.
+    kind: usize,
+    /// The place of the kind field.
+    kind_place: usize,
     /// Names with escapes, unescaped.
     name: String,
 }
 
 impl Capture {
-    pub(super) fn new(names: &Names) -> Self {
+    pub(super) fn new(names: &Names, kind_place: usize) -> Self {
         Self {
             tokens: vec![Token::ABSENT; names.places()],
-            successors: vec![usize::MAX; names.len() + names.objects()],
+            layouts: vec![Layout::default(); KINDS * names.objects()],
+            kind: 0,
+            kind_place,
             name: String::new(),
         }
     }
@@ -63,86 +72,120 @@ impl Capture {
         if scanner.next_visible()? != b'{' {
             return scanner.unexpected();
         }
-        let mut previous = names.len() + object;
-        let mut found = self.guess(names, scanner, &mut previous);
-        if found.is_none() {
-            scanner.advance(1);
-            if scanner.next_visible()? == b'}' {
-                scanner.advance(1);
-                return Ok(());
-            }
-            found = self.member_by_name(names, scanner, object, &mut previous)?;
-        }
+        let mut cursor = Cursor {
+            object,
+            kinds: names.objects(),
+            step: 0,
+        };
+        let start = scanner.position();
         loop {
-            let token = match found.and_then(|member| Some((member, member.object?))) {
-                None => scanner.value(depth)?,
-                Some((member, inner)) => self.inner(names, scanner, member, inner, depth)?,
-            };
-            if let Some(place) = found.and_then(|member| member.place)
-                && let Some(slot) = self.tokens.get_mut(place)
-            {
-                *slot = token.or_absent();
+            // Elsewhere a brace is an error, which guessing would not see.
+            if scanner.position() == start || scanner.rest().first() == Some(&b',') {
+                self.expected(scanner, &mut cursor);
             }
-            let next = scanner.next_visible()?;
-            if next == b',' {
-                found = self.guess(names, scanner, &mut previous);
-                if found.is_some() {
-                    continue;
+            let is_first = scanner.position() == start;
+            match scanner.next_visible()? {
+                b'{' if is_first => {
+                    scanner.advance(1);
+                    if scanner.next_visible()? == b'}' {
+                        scanner.advance(1);
+                        return Ok(());
+                    }
                 }
-                scanner.advance(1);
-            } else if next == b'}' {
-                scanner.advance(1);
-                return Ok(());
-            } else {
-                return scanner.unexpected();
+                b',' if !is_first => scanner.advance(1),
+                b'}' if !is_first => {
+                    scanner.advance(1);
+                    return Ok(());
+                }
+                _ => return scanner.unexpected(),
             }
-            found = self.member_by_name(names, scanner, object, &mut previous)?;
+            self.member(names, scanner, &mut cursor, depth)?;
         }
     }
 
-    /// Consumes the brace or comma here, name and colon of the next member if that is the one that
-    /// came after `previous` last time, written without white space.
-    #[inline]
-    fn guess<'n>(
-        &self,
-        names: &'n Names,
-        scanner: &mut Scanner<'_>,
-        previous: &mut usize,
-    ) -> Option<&'n Member> {
-        let guess = *self.successors.get(*previous)?;
-        let member = names.member(guess)?;
-        let length = member.follows(scanner.rest())?;
-        scanner.advance(1 + length);
-        *previous = guess;
-        Some(member)
+    /// Notes members for as long as they come as expected, with plain values and without white
+    /// space: from the brace or comma here to the comma or brace after the last of them. What is not
+    /// expected, and every error, is left to [`Self::member`], from the comma before it on.
+    #[inline(never)]
+    fn expected(&mut self, scanner: &mut Scanner<'_>, cursor: &mut Cursor) {
+        let text = scanner.text();
+        let mut rest = scanner.rest();
+        let mut steps = steps_of(&mut self.layouts, cursor.layout(self.kind));
+        while let Some(beginning) = Beginning::of(rest, text)
+            && let Some(found) = find(steps, cursor.step, beginning)
+            && let Some(step) = steps.get_mut(found)
+            && let Some(place) = step.place.map(usize::from)
+            && let Some(value) = rest.get(step.written.bytes()..)
+        {
+            let start = text.len() - value.len();
+            let Some((token, after)) = expected_value(value, start, &mut step.text_bytes) else {
+                break;
+            };
+            let Some(next @ (b',' | b'}')) = after.first() else {
+                break;
+            };
+            if let Some(slot) = self.tokens.get_mut(place) {
+                *slot = token;
+            }
+            rest = after;
+            cursor.step = found + 1;
+            if *next == b'}' {
+                break;
+            }
+            if place == self.kind_place && kind_of(token.of_bytes(text)) != self.kind {
+                self.kind = kind_of(token.of_bytes(text));
+                let member = step.member();
+                let other = cursor.layout(self.kind);
+                let layout = self.layouts.get(other);
+                cursor.step = layout.map_or(0, |layout| layout.after(member));
+                steps = steps_of(&mut self.layouts, other);
+            }
+        }
+        scanner.go_to(text.len() - rest.len());
     }
 
-    /// Consumes name and colon of the next member; `None` when nobody asks for it.
-    fn member_by_name<'n>(
+    /// Consumes one member, whatever it is, and notes it if it matters.
+    fn member(
         &mut self,
-        names: &'n Names,
+        names: &Names,
         scanner: &mut Scanner<'_>,
-        object: usize,
-        previous: &mut usize,
-    ) -> Result<Option<&'n Member>, Stop> {
-        let token = scanner.string()?;
-        let name = scanner.slice(token);
-        let found = if token.kind() == TokenKind::Escaped {
+        cursor: &mut Cursor,
+        depth: u32,
+    ) -> Result<(), Stop> {
+        let written = scanner.string()?;
+        let name = scanner.slice(written);
+        let found = if written.kind() == TokenKind::Escaped {
             self.name.clear();
             unescape(&String::from_utf8_lossy(name), &mut self.name);
-            names.find(object, self.name.as_bytes())
+            names.find(cursor.object, self.name.as_bytes())
         } else {
-            names.find(object, name)
+            names.find(cursor.object, name)
         };
         scanner.expect(b':')?;
-        let Some(found) = found else {
-            return Ok(None);
+        let Some((index, member)) = found.and_then(|index| Some((index, names.member(index)?)))
+        else {
+            scanner.value(depth)?;
+            return Ok(());
         };
-        if let Some(successor) = self.successors.get_mut(*previous) {
-            *successor = found;
+        if let Some(layout) = self.layouts.get_mut(cursor.layout(self.kind)) {
+            cursor.step = layout.came(index, member, cursor.step);
         }
-        *previous = found;
-        Ok(names.member(found))
+        let token = match member.object {
+            None => scanner.value(depth)?,
+            Some(inner) => self.inner(names, scanner, member, inner, depth)?,
+        };
+        if let Some(place) = member.place {
+            if let Some(slot) = self.tokens.get_mut(place) {
+                *slot = token.or_absent();
+            }
+            if place == self.kind_place {
+                self.kind = kind_of(scanner.slice(token));
+                if let Some(layout) = self.layouts.get_mut(cursor.layout(self.kind)) {
+                    cursor.step = layout.came(index, member, cursor.step);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads a value that a mapping looks into. Of several members with the same name the last
@@ -167,4 +210,102 @@ impl Capture {
         self.members(names, scanner, object, depth + 1)?;
         Ok(Token::new(TokenKind::Object, start, scanner.position()))
     }
+}
+
+/// Where in which layout a pass is.
+#[derive(Debug)]
+struct Cursor {
+    /// Number of the object.
+    object: usize,
+    /// Number of layouts a kind.
+    kinds: usize,
+    /// The step that is expected next.
+    step: usize,
+}
+
+impl Cursor {
+    /// The layout of the object for a kind.
+    #[inline]
+    fn layout(&self, kind: usize) -> usize {
+        kind * self.kinds + self.object
+    }
+}
+
+/// The steps of a layout.
+fn steps_of(layouts: &mut [Layout], layout: usize) -> &mut [Step] {
+    layouts
+        .get_mut(layout)
+        .map(Layout::steps)
+        .unwrap_or_default()
+}
+
+/// Which kind a kind field stands for, as a guess.
+#[inline]
+fn kind_of(value: &[u8]) -> usize {
+    usize::from(value == b"survey")
+}
+
+/// The value that `text` begins with, if it is a string without escapes, a number without sign and
+/// exponent, a boolean or null, and what follows it. `start` is its place. `text_bytes` is the length of a
+/// string as a guess, then as it is.
+#[inline]
+fn expected_value<'t>(
+    text: &'t [u8],
+    start: usize,
+    text_bytes: &mut u32,
+) -> Option<(Token, &'t [u8])> {
+    match text.first()? {
+        b'"' => {
+            let text = text.get(1..)?;
+            let mut bytes = usize::try_from(*text_bytes).unwrap_or_default();
+            let mut parts = text.split_at_checked(bytes);
+            if !matches!(parts, Some((_, [b'"', ..]))) || !is_plain(text, bytes) {
+                bytes = plain_bytes(text);
+                *text_bytes = u32::try_from(bytes).unwrap_or_default();
+                parts = text.split_at_checked(bytes);
+            }
+            let Some((_, [b'"', after @ ..])) = parts else {
+                return None;
+            };
+            if bytes == 0 {
+                return Some((Token::ABSENT, after));
+            }
+            let token = Token::new(TokenKind::Text, start + 1, start + 1 + bytes);
+            Some((token, after))
+        }
+        b'0'..=b'9' => {
+            let bytes = number_bytes(text)?;
+            let token = Token::new(TokenKind::Number, start, start + bytes);
+            Some((token, text.get(bytes..)?))
+        }
+        b't' => {
+            let after = text.strip_prefix(b"true")?;
+            Some((Token::new(TokenKind::True, start, start + 4), after))
+        }
+        b'f' => {
+            let after = text.strip_prefix(b"false")?;
+            Some((Token::new(TokenKind::False, start, start + 5), after))
+        }
+        b'n' => Some((Token::ABSENT, text.strip_prefix(b"null")?)),
+        _ => None,
+    }
+}
+
+/// The length of the number that `text` begins with if it is a short one without exponent. Not
+/// inlined, as `is_plain` is not.
+#[inline(never)]
+fn number_bytes(text: &[u8]) -> Option<usize> {
+    let whole = Block::new(*text.first_chunk()?).digits();
+    if whole == 0 || (whole > 1 && text.first() == Some(&b'0')) {
+        return None;
+    }
+    let (bytes, digits) = if text.get(whole) == Some(&b'.') {
+        let fraction = text.get(whole + 1..)?;
+        let digits = Block::new(*fraction.first_chunk()?).digits();
+        (whole + 1 + digits, digits)
+    } else {
+        (whole, whole)
+    };
+    let goes_on = matches!(text.get(bytes), Some(b'e' | b'E') | None);
+    (digits > 0 && digits < Block::SIZE && !goes_on).then_some(bytes)
 }

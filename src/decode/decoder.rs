@@ -59,7 +59,7 @@ impl Decoder {
     pub fn new(settings: Arc<Settings>, key: HashKey) -> Self {
         let plan = Plan::new(&settings);
         let work = Work {
-            capture: Capture::new(&plan.names),
+            capture: Capture::new(&plan.names, plan.kind.place),
             scratch: String::new(),
             content: Content::default(),
             envelope_id: String::new(),

@@ -1,12 +1,12 @@
 //! From the fields of an event to an [`Interaction`].
 
 use super::content::Content;
-use super::decoded::Decoded;
+use super::decoded::{Decoded, Verdict};
 use super::fault::{Fault, Problem};
 use super::plan::{Field, InteractionFields};
 use super::reader::{Reader, fault};
 use super::surroundings::Surroundings;
-use crate::event::{Direction, HashKey, IdHash, Interaction, Kind, Record, tie_break};
+use crate::event::{Direction, Event, HashKey, IdHash, Interaction, Kind, Record, tie_break};
 
 /// Domains of hashed ids; they keep equal texts of different meaning apart. Part of the state:
 /// never to be changed.
@@ -24,7 +24,7 @@ pub(super) fn read<'p>(
     around: &Surroundings<'p>,
     content: &mut Content,
     out: &mut Decoded,
-) -> Result<Interaction, Fault<'p>> {
+) -> Result<Verdict, Fault<'p>> {
     for required in [&fields.interaction_id, &fields.ended_at] {
         if !reader.has(required) {
             return fault(required, Problem::Missing);
@@ -66,7 +66,7 @@ pub(super) fn read<'p>(
     write_content(content, &interaction, &durations);
     out.read_dimensions(&fields.dimensions, reader, content)?;
     interaction.record.content = content.hash();
-    Ok(interaction)
+    Ok(Verdict::Event(Event::Interaction(interaction)))
 }
 
 /// The keyed hash of an optional id.
@@ -108,6 +108,7 @@ impl Durations {
     }
 }
 
+#[inline]
 fn write_content(content: &mut Content, interaction: &Interaction, durations: &Durations) {
     content.begin(Kind::Interaction);
     content.time(Some(interaction.record.event_time));

@@ -79,6 +79,18 @@ impl<'a> Scanner<'a> {
         self.at += count;
     }
 
+    /// Goes on at `position`.
+    #[inline(always)]
+    pub(super) fn go_to(&mut self, position: usize) {
+        self.at = position;
+    }
+
+    /// The whole text.
+    #[inline(always)]
+    pub(super) fn text(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     #[inline(always)]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()

@@ -3,8 +3,9 @@
 //! The way of a message: [`Decoder`] finds the events in a payload (one object, an array, lines;
 //! `extent` where the text is broken), `capture` checks the whole text of each and notes the values
 //! that the `plan` asks for, `interaction` and `survey` read and check the fields, `cloud_event`
-//! unwraps envelopes. No IO, no clock, no state from message to message: the result of a message is
-//! a function of its bytes, its subject, its headers and the settings.
+//! unwraps envelopes. No IO, no clock. From message to message only `layout` is kept, the order in
+//! which members came, which makes reading fast and changes nothing: the result of a message is a
+//! function of its bytes, its subject, its headers and the settings.
 
 mod block;
 mod capture;
@@ -19,6 +20,7 @@ mod fault;
 mod forms;
 mod interaction;
 mod json;
+mod layout;
 mod moment;
 mod names;
 mod pass;

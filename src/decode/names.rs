@@ -25,18 +25,23 @@ pub(super) struct Member {
     pub(super) place: Option<usize>,
     /// Which object to look into, if a mapping does.
     pub(super) object: Option<usize>,
-    /// The name as it stands in a compact text, quoted and with its colon, in words. A byte of
-    /// zeros stands in front, for the comma or the brace there.
-    words: [u64; WORDS],
-    /// Ones where `words` counts.
-    mask: [u64; WORDS],
-    /// Bytes of the name in quotes and its colon.
-    length: usize,
+    /// The name as it stands in a compact text.
+    pub(super) written: Written,
     /// All places below `object`: an earlier member of the same name must leave nothing there.
     pub(super) below: Vec<usize>,
     name: String,
-    /// The name in quotes with its colon once more.
-    written: String,
+}
+
+/// The name of a member as it stands in a compact text, quoted and with its colon, behind a comma or
+/// a brace. In words, so that it is compared at once.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    /// The name, with a byte of zeros in front.
+    words: [u64; WORDS],
+    /// Ones where `words` counts.
+    mask: [u64; WORDS],
+    /// Bytes of all, with the one in front; meaningful for a name that can be found.
+    bytes: u8,
 }
 
 impl Names {
@@ -51,11 +56,6 @@ impl Names {
     /// Number of places.
     pub(super) fn places(&self) -> usize {
         self.places
-    }
-
-    /// Number of members that matter.
-    pub(super) fn len(&self) -> usize {
-        self.members.len()
     }
 
     /// Number of objects that matter.
@@ -183,6 +183,18 @@ impl Names {
 
 impl Member {
     fn new(name: &str) -> Self {
+        Self {
+            place: None,
+            object: None,
+            written: Written::new(name),
+            below: Vec::new(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+impl Written {
+    fn new(name: &str) -> Self {
         // As JSON writes it, so that an odd name cannot match what is not JSON.
         let written = format!("{}:", serde_json::Value::from(name));
         let mut words = [0; WORDS * 8];
@@ -198,36 +210,62 @@ impl Member {
             words = [1; WORDS * 8];
         }
         Self {
-            place: None,
-            object: None,
             words: words_of(&words),
             mask: words_of(&mask),
-            length: written.len(),
-            below: Vec::new(),
-            name: name.to_owned(),
-            written,
+            bytes: u8::try_from(1 + written.len()).unwrap_or(0),
         }
     }
 
-    /// Length of this member's name in quotes and its colon if exactly those follow the first byte
-    /// of `text`, whatever that is.
+    /// Bytes of the name in quotes, its colon and the comma or brace in front.
     #[inline]
-    pub(super) fn follows(&self, text: &[u8]) -> Option<usize> {
-        let Some(beginning) = text.first_chunk() else {
-            return self.ends(text);
-        };
+    pub(super) fn bytes(&self) -> usize {
+        usize::from(self.bytes)
+    }
+
+    /// The name stands in a text that begins so behind its first byte, whatever that is.
+    #[inline]
+    pub(super) fn follows_in(&self, beginning: Beginning) -> bool {
         let mut difference = 0;
-        for ((word, mask), expected) in words_of(beginning).iter().zip(self.mask).zip(self.words) {
+        for ((word, mask), expected) in beginning.0.iter().zip(self.mask).zip(self.words) {
             difference |= (word & mask) ^ expected;
         }
-        (difference == 0).then_some(self.length)
+        difference == 0
+    }
+}
+
+/// The beginning of a text, as much of it as is looked at to tell which member comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beginning([u64; WORDS]);
+
+impl Beginning {
+    /// Of the end of `text` from `at` on. Zeros, which no name has, stand for what is behind it.
+    #[inline]
+    pub(super) fn of(rest: &[u8], text: &[u8]) -> Option<Self> {
+        match rest.first_chunk() {
+            Some(beginning) => Some(Self(words_of(beginning))),
+            None => Self::of_end(rest, text),
+        }
     }
 
-    /// The same in a text that is nearly at its end.
-    fn ends(&self, text: &[u8]) -> Option<usize> {
-        let (_, rest) = text.split_first()?;
-        let follows = rest.starts_with(self.written.as_bytes());
-        follows.then_some(self.length)
+    /// The same of fewer bytes than are looked at. They are shifted into their places from the last
+    /// words of the text: a copy into a buffer of zeros would be read back before it is written.
+    #[inline(never)]
+    fn of_end(rest: &[u8], text: &[u8]) -> Option<Self> {
+        let last = words_of(text.last_chunk()?);
+        let before = (WORDS * 8).checked_sub(rest.len())?;
+        let [first, second, third] = match (before / 8, last) {
+            (0, all) => all,
+            (1, [_, second, third]) => [second, third, 0],
+            (_, [_, _, third]) => [third, 0, 0],
+        };
+        let bits = 8 * (before % 8);
+        // In two steps, since all 64 bits may have to go.
+        let joined = |low: u64, high: u64| low >> bits | high << 1 << (63 - bits);
+        Some(Self([
+            joined(first, second),
+            joined(second, third),
+            third >> bits,
+        ]))
     }
 }
 
@@ -264,38 +302,53 @@ mod tests {
 
     #[test]
     fn a_guess_holds_for_exactly_the_written_name() {
+        let follows = |member: &Member, text: &str| {
+            let beginning = Beginning::of(text.as_bytes(), text.as_bytes())?;
+            Some(member.written.follows_in(beginning))
+        };
         for (name, fits) in [
             ("ab", true),
             ("twenty-bytes-of-name", true),
             ("twenty-one-byte-names", false),
         ] {
             let member = Member::new(name);
-            let length = name.len() + 3;
-            let found = fits.then_some(length);
-            assert_eq!(
-                member.follows(format!(",\"{name}\":12345678901234567890").as_bytes()),
-                found
-            );
-            assert_eq!(member.follows(format!("{{\"{name}\":").as_bytes()), found);
+            let text = format!(",\"{name}\":12345678901234567890");
+            assert_eq!(follows(&member, &text), Some(fits));
+            assert_eq!(follows(&member, &text.replace(',', "{")), Some(fits));
+            if fits {
+                assert_eq!(member.written.bytes(), name.len() + 4);
+            }
             for other in [
                 format!(",\"{name}\" :12345678901234567890"),
                 format!(",\"{name}x\":12345678901234567890"),
                 format!(", \"{name}\":12345678901234567890"),
-                format!(",\"{name}"),
                 "\0".repeat(40),
                 "\u{1}".repeat(40),
-                ",".to_owned(),
-                String::new(),
             ] {
-                assert_eq!(member.follows(other.as_bytes()), None, "{other:?}");
+                assert_eq!(follows(&member, &other), Some(false), "{other:?}");
             }
+            for short in [",", "", "12345678901234567890123"] {
+                assert_eq!(follows(&member, short), None, "{short:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_text_is_looked_at_as_if_zeros_followed() {
+        let text: Vec<u8> = (1..=60).collect();
+        for at in 0..text.len() {
+            let rest = &text[at..];
+            let mut padded = rest.to_vec();
+            padded.resize(rest.len().max(24), 0);
+            let expected = words_of(padded.first_chunk().unwrap());
+            assert_eq!(Beginning::of(rest, &text).unwrap().0, expected, "{at}");
         }
     }
 
     #[test]
     fn every_name_is_found_and_no_other() {
         let plan = Plan::new(&Settings::default());
-        for member in 0..plan.names.len() {
+        for member in 0..plan.names.members.len() {
             let name = plan.names.members[member].name.clone();
             assert_eq!(plan.names.find(0, name.as_bytes()), Some(member), "{name}");
             assert_eq!(plan.names.find(0, format!("{name}x").as_bytes()), None);

@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::reader::{Reader, check_id};
 use super::surroundings::Surroundings;
 use super::{interaction, survey};
-use crate::event::{Event, HashKey, Kind, Reject};
+use crate::event::{HashKey, Kind, Reject};
 use crate::source::Envelope;
 
 /// One message being decoded.
@@ -75,43 +75,33 @@ impl<'d> Pass<'d> {
         self.read(frame, text, range, company);
     }
 
-    /// Reads the fields of the event `text` and appends what comes of it.
+    /// Reads the fields of the event `text` and appends what comes of it. The verdict is made where it
+    /// is handed on from: an event is large, and every copy of it is felt.
     fn read(&mut self, frame: &Frame<'_>, text: &str, range: (usize, usize), company: Company) {
+        let kind = match self.kind(text) {
+            Ok(kind) => kind,
+            Err(reject) => return self.reject(frame, range, reject),
+        };
         let mark = self.out.mark();
         let first_span = self.out.next_span();
-        let verdict = match self.verdict(frame, text, company) {
-            Ok(event) => Verdict::Event(event),
-            Err(reject) => {
-                self.out.rewind(mark);
-                Verdict::Reject(reject)
-            }
-        };
-        self.push(frame, range, first_span, verdict);
-    }
-
-    fn verdict(
-        &mut self,
-        frame: &Frame<'_>,
-        text: &str,
-        company: Company,
-    ) -> Result<Event, Reject> {
-        let kind = self.kind(text)?;
         let around = self.surroundings(frame, company);
         let tokens = self.work.capture.tokens();
         let mut reader = Reader::new(text, tokens, &mut self.work.scratch);
         let content = &mut self.work.content;
         let plan = self.plan;
-        let event = match kind {
+        let verdict = match kind {
             Kind::Interaction => {
-                let fields = &plan.interaction;
-                interaction::read(fields, &mut reader, &around, content, self.out)
-                    .map(Event::Interaction)
+                interaction::read(&plan.interaction, &mut reader, &around, content, self.out)
             }
-            Kind::Survey => {
-                survey::read(plan, &mut reader, &around, content, self.out).map(Event::Survey)
-            }
+            Kind::Survey => survey::read(plan, &mut reader, &around, content, self.out),
         };
-        event.map_err(|fault| fault.reject(kind))
+        match verdict {
+            Ok(verdict) => self.push(frame, range, first_span, verdict),
+            Err(fault) => {
+                self.out.rewind(mark);
+                self.reject(frame, range, fault.reject(kind));
+            }
+        }
     }
 
     /// The kind by the kind field, else by the subject.
@@ -199,6 +189,7 @@ impl<'d> Pass<'d> {
         self.push(frame, range, first_span, Verdict::Reject(reject));
     }
 
+    #[inline]
     fn push(
         &mut self,
         frame: &Frame<'_>,

@@ -1,13 +1,13 @@
 //! From the fields of an event to a [`Survey`].
 
 use super::content::Content;
-use super::decoded::Decoded;
+use super::decoded::{Decoded, Verdict};
 use super::fault::{Fault, Problem};
 use super::interaction::{domain, id_hash};
 use super::plan::{Field, Plan, SurveyFields};
 use super::reader::{Reader, fault};
 use super::surroundings::Surroundings;
-use crate::event::{IdHash, Kind, Record, Survey};
+use crate::event::{Event, IdHash, Kind, Record, Survey};
 
 /// The recommendation scale in thousandths.
 const NPS_SCALE_MILLI: (i32, i32) = (0, 10_000);
@@ -19,7 +19,7 @@ pub(super) fn read<'p>(
     around: &Surroundings<'p>,
     content: &mut Content,
     out: &mut Decoded,
-) -> Result<Survey, Fault<'p>> {
+) -> Result<Verdict, Fault<'p>> {
     let fields = &plan.survey;
     check_required(fields, reader, around)?;
     around.check_event_id(reader, &fields.event_id)?;
@@ -51,7 +51,7 @@ pub(super) fn read<'p>(
     write_content(content, &survey, customer);
     out.read_dimensions(&fields.dimensions, reader, content)?;
     survey.record.content = content.hash();
-    Ok(survey)
+    Ok(Verdict::Event(Event::Survey(survey)))
 }
 
 /// Checks that there is an identity, a time and an answer.

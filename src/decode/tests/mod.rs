@@ -15,6 +15,7 @@ mod generator;
 mod mapping;
 mod reference;
 mod rejects;
+mod sequences;
 
 use std::sync::Arc;
 
