@@ -79,8 +79,11 @@ impl Capture {
         };
         let start = scanner.position();
         loop {
-            // Elsewhere a brace is an error, which guessing would not see.
-            if scanner.position() == start || scanner.rest().first() == Some(&b',') {
+            // Elsewhere than at the start a brace is an error, which guessing would not see. White
+            // space is never guessed at.
+            if let [first, b'"', ..] = scanner.rest()
+                && (*first == b',' || scanner.position() == start)
+            {
                 self.expected(scanner, &mut cursor);
             }
             let is_first = scanner.position() == start;
