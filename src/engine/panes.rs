@@ -19,8 +19,8 @@ use crate::kpi::Count;
 use crate::time::Timestamp;
 use crate::window::{Range, WindowGeometry, common_pane_ms};
 
-/// Deltas gathered before they are folded even without a view.
-const MAX_PENDING: usize = 8192;
+/// Deltas gathered before they are folded even without a view: a few milliseconds of work.
+const MAX_PENDING: usize = 2048;
 
 /// All panes and windows.
 #[derive(Debug)]
