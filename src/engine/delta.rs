@@ -169,6 +169,29 @@ pub(super) fn read_row(bytes: &mut &[u8], items: &mut Items) -> Option<(u32, u64
     Some((route, offset_ms))
 }
 
+/// Appends the next row of a pane to other bytes, with the route that `route_of` gives in place of
+/// its own. `None` as [`read_row`].
+pub(super) fn copy_row(
+    bytes: &mut &[u8],
+    to: &mut Vec<u8>,
+    route_of: impl FnOnce(u32) -> u32,
+) -> Option<()> {
+    let route = u32::try_from(read_unsigned(bytes)?).ok()?;
+    let row = *bytes;
+    read_unsigned(bytes)?;
+    let length = read_unsigned(bytes)?;
+    for _ in 0..length {
+        // Tag and amount: each ends with a byte below 128.
+        for _ in 0..2 {
+            let last = bytes.iter().position(|byte| byte & 0x80 == 0)?;
+            *bytes = &bytes[last + 1..];
+        }
+    }
+    write_unsigned(to, u128::from(route_of(route)));
+    to.extend_from_slice(&row[..row.len() - bytes.len()]);
+    Some(())
+}
+
 fn zigzag(amount: i128) -> u128 {
     (amount.cast_unsigned() << 1) ^ (amount >> 127).cast_unsigned()
 }
@@ -258,6 +281,14 @@ mod tests {
             let mut read = Items::new();
             let mut rest = bytes.as_slice();
             prop_assert_eq!(read_row(&mut rest, &mut read), Some((route, offset)));
+            prop_assert_eq!(&read, &items);
+            prop_assert!(rest.is_empty());
+            let mut copied = Vec::new();
+            rest = bytes.as_slice();
+            prop_assert_eq!(copy_row(&mut rest, &mut copied, |before| before / 3), Some(()));
+            prop_assert!(rest.is_empty());
+            rest = copied.as_slice();
+            prop_assert_eq!(read_row(&mut rest, &mut read), Some((route / 3, offset)));
             prop_assert_eq!(read, items);
             prop_assert!(rest.is_empty());
         }

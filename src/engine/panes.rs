@@ -13,14 +13,14 @@ use super::cohorts::FirstContacts;
 use super::delta::{Delta, Figure, Item, Items, read_row, write_row};
 use super::key_sums::KeySums;
 use super::routes::{KeyId, RouteId, Routes};
-use super::rows::{Rows, canonical_rows};
+use super::rows::{Rows, renumbered};
 use super::window::{Window, WindowCell};
 use crate::kpi::Count;
 use crate::time::Timestamp;
 use crate::window::{Range, WindowGeometry, common_pane_ms};
 
 /// Deltas gathered before they are folded even without a view: a few milliseconds of work.
-const MAX_PENDING: usize = 2048;
+const MAX_PENDING: usize = 1024;
 
 /// All panes and windows.
 #[derive(Debug)]
@@ -61,6 +61,11 @@ struct PaneCapture {
     /// Pane, and length of its rows and of those of first contacts when the capture began, the last
     /// first.
     lengths: Vec<(i64, [usize; 2])>,
+    /// The pane under way, a copy of its rows, and how much of that has been handed out: it may be
+    /// long, and dropped before its end.
+    pane: i64,
+    rest: Vec<u8>,
+    taken: usize,
 }
 
 /// The counts that follow from first contacts, beside their repeats.
@@ -305,7 +310,13 @@ impl Panes {
             lengths.entry(pane).or_default()[1] = length;
         }
         let lengths = lengths.into_iter().rev().collect();
-        self.capture = Some(PaneCapture { numbers, lengths });
+        self.capture = Some(PaneCapture {
+            numbers,
+            lengths,
+            pane: 0,
+            rest: Vec::new(),
+            taken: 0,
+        });
     }
 
     /// The next captured run of panes; `None` when all have been handed out.
@@ -314,17 +325,28 @@ impl Panes {
         let mut run: Vec<(i64, Vec<u8>)> = Vec::new();
         let mut size = 0;
         while size < SECTION_BYTES {
-            let Some((pane, [all, of_first_contacts])) = capture.lengths.pop() else {
-                break;
-            };
-            let bytes = match self.rows.first_bytes(pane, all).filter(|_| all > 0) {
-                Some(bytes) => Some(bytes),
-                None => self.first_rows.first_bytes(pane, of_first_contacts),
-            };
-            let Some(bytes) = bytes else { continue };
-            let rows = canonical_rows(bytes, &capture.numbers);
-            size += rows.len();
-            run.push((pane, rows));
+            if capture.rest.is_empty() {
+                let Some((pane, [all, of_first_contacts])) = capture.lengths.pop() else {
+                    break;
+                };
+                let bytes = match self.rows.first_bytes(pane, all).filter(|_| all > 0) {
+                    Some(bytes) => Some(bytes),
+                    None => self.first_rows.first_bytes(pane, of_first_contacts),
+                };
+                capture.pane = pane;
+                capture.rest.extend_from_slice(bytes.unwrap_or_default());
+                capture.taken = 0;
+            }
+            let rest = &capture.rest[capture.taken..];
+            let (rows, taken) = renumbered(rest, SECTION_BYTES, &capture.numbers);
+            capture.taken += taken;
+            if taken == 0 || capture.taken == capture.rest.len() {
+                capture.rest = Vec::new();
+            }
+            if !rows.is_empty() {
+                size += rows.len();
+                run.push((capture.pane, rows));
+            }
         }
         if run.is_empty() {
             self.capture = None;

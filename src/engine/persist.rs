@@ -1,8 +1,7 @@
 //! The engine's state as sections, and back.
 //!
 //! Begin a capture between two batches, take sections between the following ones until there are no
-//! more, and the sections hold the state of the moment of the beginning. The same state gives the
-//! same sections, up to the order of shards.
+//! more, and the sections hold the state of the moment of the beginning.
 
 use std::sync::Arc;
 

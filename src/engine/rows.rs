@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::capture::{RouteNumbers, number_of};
-use super::delta::{Item, Items, read_row, write_row};
+use super::delta::{Items, copy_row, read_row, write_row};
 use super::routes::{RouteId, Routes};
 use crate::time::Timestamp;
 use crate::window::Range;
@@ -106,34 +106,27 @@ impl Rows {
         Some(&bytes[..length.min(bytes.len())])
     }
 
-    /// Puts the rows of a restored pane back.
+    /// Puts rows of a restored pane back.
     pub(super) fn restore(&mut self, pane: i64, rows: Vec<u8>) {
-        self.panes.insert(pane, rows);
+        let known = self.panes.entry(pane).or_default();
+        if known.is_empty() {
+            *known = rows;
+        } else {
+            known.extend_from_slice(&rows);
+        }
     }
 }
 
-/// The rows of a pane added up by moment and route, in order, routes by their canonical numbers:
-/// the same for the same contributions, however they were gathered.
-pub(super) fn canonical_rows(bytes: &[u8], numbers: &RouteNumbers) -> Vec<u8> {
-    let mut figures: Vec<((u64, u32), u16, i128)> = Vec::with_capacity(bytes.len() / 2);
-    let mut items = Items::new();
+/// The first rows of `bytes`, and no more than make about `size`, with the canonical numbers of their
+/// routes, and how many bytes they were.
+pub(super) fn renumbered(bytes: &[u8], size: usize, numbers: &RouteNumbers) -> (Vec<u8>, usize) {
+    let mut rows = Vec::with_capacity(bytes.len().min(size) + size / 8);
     let mut rest = bytes;
-    while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
-        let row = (offset_ms, number_of(numbers, RouteId(route)).0);
-        figures.extend(items.iter().map(|item| (row, item.tag(), item.wide())));
-    }
-    figures.sort_unstable();
-    let mut rows = Vec::with_capacity(bytes.len());
-    for row in figures.chunk_by(|left, right| left.0 == right.0) {
-        let sum: Items = row
-            .chunk_by(|left, right| left.1 == right.1)
-            .map(|same| Item::new(same[0].1, same.iter().map(|figure| figure.2).sum()))
-            .filter(|item| item.wide() != 0)
-            .collect();
-        if !sum.is_empty() {
-            let (offset_ms, route) = row[0].0;
-            write_row(&mut rows, offset_ms, route, &sum);
-        }
-    }
-    rows
+    while rows.len() < size
+        && copy_row(&mut rest, &mut rows, |route| {
+            number_of(numbers, RouteId(route)).0
+        })
+        .is_some()
+    {}
+    (rows, bytes.len() - rest.len())
 }
