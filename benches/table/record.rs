@@ -1,11 +1,14 @@
-//! What a run writes into docs/performance.md: its rows in place of those there, and the plots.
+//! What a run writes into the documents: its rows in place of those there, whole in
+//! docs/performance.md and in short in README.md, and the plots.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::row::{HEAD, Row};
+use crate::row::{HEAD, Row, SHORT_HEAD};
 
+const PAGE: &str = "docs/performance.md";
+const README: &str = "README.md";
 const TABLE: [&str; 2] = [
     "<!-- table: written by scripts/bench --record -->\n",
     "<!-- end of the table -->",
@@ -17,16 +20,18 @@ const PLOTS: [&str; 2] = [
 
 /// Puts `rows` into the table; rows of other numbers stay as they are.
 pub(crate) fn rows(rows: &[Row]) {
-    rewrite(TABLE, |table| {
+    table(PAGE, HEAD, rows.iter().map(Row::line));
+    table(README, SHORT_HEAD, rows.iter().map(Row::short_line));
+}
+
+fn table(document: &str, head: &str, rows: impl Iterator<Item = String>) {
+    rewrite(document, TABLE, |table| {
         let known = table
             .lines()
             .filter_map(|line| Some((order(line)?, line.to_owned())));
         let mut lines: BTreeMap<(u32, String), String> = known.collect();
-        for row in rows {
-            let line = row.line();
-            lines.insert(order(&line).unwrap(), line);
-        }
-        let mut written = format!("{HEAD}\n");
+        lines.extend(rows.map(|line| (order(&line).unwrap(), line)));
+        let mut written = format!("{head}\n");
         for line in lines.values() {
             writeln!(written, "{line}").unwrap();
         }
@@ -36,7 +41,7 @@ pub(crate) fn rows(rows: &[Row]) {
 
 /// Shows the plots that are there, with what they are about.
 pub(crate) fn plots(titles: &[(&str, &str)]) {
-    rewrite(PLOTS, |_| {
+    rewrite(PAGE, PLOTS, |_| {
         let mut written = String::new();
         for (name, title) in titles {
             writeln!(written, "![{title}](performance/{name}.svg)\n").unwrap();
@@ -45,10 +50,10 @@ pub(crate) fn plots(titles: &[(&str, &str)]) {
     });
 }
 
-fn rewrite([begin, end]: [&str; 2], change: impl FnOnce(&str) -> String) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
-    let document = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = document.split_once(begin).unwrap();
+fn rewrite(document: &str, [begin, end]: [&str; 2], change: impl FnOnce(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once(begin).unwrap();
     let (inside, after) = rest.split_once(end).unwrap();
     let changed = change(inside);
     std::fs::write(&path, format!("{before}{begin}{changed}{end}{after}")).unwrap();

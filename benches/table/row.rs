@@ -46,8 +46,23 @@ impl Row {
             self.verdict()
         )
     }
+
+    /// The row in short.
+    pub(crate) fn short_line(&self) -> String {
+        format!(
+            "| {} | {} | {:.3} {} | {} | {} |",
+            self.number,
+            self.what,
+            self.figure,
+            self.unit,
+            self.bar,
+            self.verdict()
+        )
+    }
 }
 
 /// The head of the table.
 pub(crate) const HEAD: &str = "| # | what | measured | figure | bar | aim | verdict |\n\
                                |---|---|---|---|---|---|---|";
+/// The head of the table in short.
+pub(crate) const SHORT_HEAD: &str = "| # | what | figure | bar | verdict |\n|---|---|---|---|---|";

@@ -98,8 +98,7 @@ fn checkpoints(entries: u64) {
                 &mut subject,
                 |subject, batch| {
                     if !begun {
-                        saver.begin(&mut subject.pipeline.engine, head.clone());
-                        begun = saver.is_busy();
+                        begun = saver.begin(&mut subject.pipeline.engine, head.clone());
                     }
                     let busy = saver.is_busy();
                     take(subject, batch);

@@ -87,21 +87,23 @@ impl Saver {
         matches!(self.state, State::Capturing(_))
     }
 
-    /// Begins a checkpoint of the present state; nothing while one is under way.
-    pub fn begin(&mut self, engine: &mut Engine, head: Head) {
+    /// Begins a checkpoint of the present state, and says whether it has: not while one is under way
+    /// or the thread is still writing the one before. A small one may be captured at once.
+    pub fn begin(&mut self, engine: &mut Engine, head: Head) -> bool {
         if self.is_busy() {
-            return;
+            return false;
         }
         let number = self.next_number;
         let first = Message::Begin(number, head);
         let rest = match self.try_send(first) {
             // The thread is still busy with the one before: try again at the next occasion.
-            Some(_) => return,
+            Some(_) => return false,
             None => Message::Section(engine.begin_capture()),
         };
         self.next_number += 1;
         self.state = State::Capturing(self.try_send(rest));
         self.step(engine);
+        true
     }
 
     /// Hands over a few sections; never waits.
@@ -142,14 +144,11 @@ impl Saver {
         while self.is_busy() {
             self.step_or_wait(engine);
         }
-        while !self.is_busy() && self.sender.is_some() {
-            self.begin(engine, head.clone());
-            if !self.is_busy() {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+        while !self.begin(engine, head.clone()) {
             if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
                 break;
             }
+            std::thread::sleep(Duration::from_millis(1));
         }
         while self.is_busy() {
             self.step_or_wait(engine);
@@ -233,4 +232,32 @@ fn report(metrics: &SaverMetrics, failure: &StoreError) {
         cause,
         "checkpoint failed; serving goes on, the checkpoints of before are kept, it is tried again"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::{Settings, WaitingPolicy};
+    use crate::time::SystemClock;
+
+    /// However small the state is.
+    #[test]
+    fn the_end_of_a_run_is_one_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = SaverMetrics {
+            last_success: Gauge::new("last", "When.").unwrap(),
+            failures: IntCounter::new("failures", "How many.").unwrap(),
+        };
+        let store = || Store::new(folder.path(), 3);
+        let saver = Saver::start(store(), 1, metrics, Arc::new(SystemClock)).unwrap();
+        let mut engine = Engine::new(Arc::new(Settings::default()), WaitingPolicy::Keep);
+        let head = Head {
+            fingerprint: 0,
+            place: None,
+        };
+        saver.finish(&mut engine, &head);
+        assert_eq!(store().list().unwrap().len(), 1);
+    }
 }
