@@ -6,8 +6,7 @@
 //! end:      kind 0  | count u64 | checksum u64 over the checksums of all sections
 //! ```
 //! The first line is the same in every version of the format; what follows may change with it.
-//! Integers are little-endian, checksums XXH3-64. Nothing in it depends on the clock: the same
-//! state gives the same bytes.
+//! Integers are little-endian, checksums XXH3-64. Nothing in it depends on the clock.
 
 use std::io::{self, Read, Write};
 

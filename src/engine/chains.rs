@@ -185,8 +185,7 @@ impl Chains {
         id: u64,
         effects: &mut impl Effects,
     ) -> Option<RouteId> {
-        // Those of the same time are behind it or before it: one that is not of that time, or the
-        // one itself, tells.
+        // Contacts of the same time may come before it as well as behind it.
         let mut end = self.end_of(chain, |other| other.event_time >= event_time);
         let is_it = |contact: &Contact| contact.event_time == event_time && contact.id == id;
         let at = end.contacts.iter().position(is_it)?;

@@ -341,7 +341,7 @@ impl Panes {
             let (rows, taken) = renumbered(rest, SECTION_BYTES, &capture.numbers);
             capture.taken += taken;
             if taken == 0 || capture.taken == capture.rest.len() {
-                capture.rest = Vec::new();
+                capture.rest.clear();
             }
             if !rows.is_empty() {
                 size += rows.len();
@@ -403,7 +403,7 @@ impl Panes {
         Ok(())
     }
 
-    /// Adds up the cohorts once all panes have been put back.
+    /// Adds up the cohorts once all panes have been put back; the windows cover nothing yet.
     pub(super) fn restored(&mut self, routes: &Routes) {
         let all = Range {
             from: Timestamp::MIN,
@@ -416,7 +416,7 @@ impl Panes {
         {
             self.first_rows.sweep(all, &mut |moment, route, items| {
                 let contacts = FirstContacts::of(items);
-                window.restore(moment, &routes.route(route).keys, &contacts);
+                window.follow(moment, &routes.route(route).keys, &contacts);
             });
         }
     }

@@ -169,17 +169,15 @@ impl Window {
         for (range, steps) in after.at_risk.iter_mut().zip(1..) {
             *range = self.geometry.followed_for(ranges, steps, 28);
         }
-        let before = std::mem::replace(&mut self.covered, after);
-        if let Some(mut cohorts) = self.cohorts.take() {
-            cohorts.moved(
-                &before,
-                &self.covered.clone(),
-                |key, contacts, parts, sign| {
-                    self.count(key, contacts, parts, sign);
-                },
-            );
-            self.cohorts = Some(cohorts);
-        }
+        let Some(mut cohorts) = self.cohorts.take() else {
+            return;
+        };
+        let before = std::mem::replace(&mut self.covered, Covered::NOTHING);
+        cohorts.moved(&before, &after, |key, contacts, parts, sign| {
+            self.count(key, contacts, parts, sign);
+        });
+        self.covered = after;
+        self.cohorts = Some(cohorts);
     }
 
     /// The ranges that change when a part moves, with the sign of their rows. What is left of a day
@@ -211,13 +209,6 @@ impl Window {
             for key in keys {
                 self.count(*key, contacts, parts, 1);
             }
-        }
-    }
-
-    /// Takes a row of first contacts in that has been restored; the window covers nothing yet.
-    pub(super) fn restore(&mut self, moment: Timestamp, keys: &[KeyId], contacts: &FirstContacts) {
-        if let Some(cohorts) = &mut self.cohorts {
-            cohorts.add(moment, keys, contacts);
         }
     }
 
