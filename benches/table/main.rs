@@ -21,6 +21,7 @@ mod latency;
 mod measure;
 mod memory;
 mod plots;
+mod profile;
 mod publish;
 mod pull;
 mod record;
@@ -89,6 +90,8 @@ fn main() {
             let filter = words.iter().find(|word| !word.starts_with('-')).copied();
             if words.contains(&"--plots") {
                 plots::draw(filter);
+            } else if words.contains(&"--profile") {
+                profile::run();
             } else {
                 print_table(filter, words.contains(&"--record"));
             }
