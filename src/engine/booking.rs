@@ -163,24 +163,34 @@ impl Booking {
     }
 
     fn interaction_body(&self, interaction: &Interaction) -> InteractionBody {
-        let inbound = interaction.direction == Direction::Inbound;
-        let is_contact = inbound && !interaction.abandoned;
-        let issue = match self.rules.match_on {
-            FcrMatch::CustomerAndIssue => interaction.issue,
-            FcrMatch::Customer => None,
-        };
         InteractionBody {
-            chain: interaction
-                .customer
-                .filter(|_| is_contact)
-                .map(|customer| customer.with(CHAIN_KEY, issue)),
-            inbound,
+            chain: self.chain(interaction),
+            inbound: interaction.direction == Direction::Inbound,
             abandoned: interaction.abandoned,
             transferred: interaction.transferred,
             resolved: interaction.resolved,
             wait_ms: interaction.wait_ms,
             handle_ms: interaction.handle_ms,
         }
+    }
+
+    /// The chain that an event will have a contact in, unless it is withdrawn.
+    pub(super) fn chain_of(&self, event: &Event) -> Option<IdHash> {
+        match event {
+            Event::Interaction(interaction) => self.chain(interaction),
+            Event::Survey(_) => None,
+        }
+    }
+
+    /// The chain of a handled inbound interaction with a customer.
+    fn chain(&self, interaction: &Interaction) -> Option<IdHash> {
+        let is_contact = interaction.direction == Direction::Inbound && !interaction.abandoned;
+        let issue = match self.rules.match_on {
+            FcrMatch::CustomerAndIssue => interaction.issue,
+            FcrMatch::Customer => None,
+        };
+        let customer = interaction.customer.filter(|_| is_contact)?;
+        Some(customer.with(CHAIN_KEY, issue))
     }
 
     fn survey_body(&self, survey: &Survey, own_route: RouteId) -> SurveyBody {

@@ -76,6 +76,13 @@ impl Chains {
         shard.find(chain.low(), is_it).copied()
     }
 
+    /// Brings what putting a contact into each of these chains will look at into the cache.
+    pub(super) fn touch(&self, chains: &[IdHash]) {
+        for chain in chains {
+            std::hint::black_box(self.newest_of(*chain).is_some());
+        }
+    }
+
     /// The next older contact of the chain; `None` when there is none or it has been forgotten.
     fn older_than(&self, slot: &ContactSlot) -> Option<Place> {
         let place = slot.older()?;

@@ -33,6 +33,8 @@ mod window;
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 pub use accounting::Outcome;
 pub use capture::{RestoreError, Section, SectionKind};
 pub use history::{HISTORY_KPIS, HISTORY_POINTS, History};
@@ -46,9 +48,12 @@ use ledger::{Entry, Ledger, Version};
 use slab::Place;
 use waiting::Waiting;
 
-use crate::event::{Event, Kind, Reason};
+use crate::event::{Event, IdHash, Kind, Reason};
 use crate::time::{Timestamp, millis_of};
 use crate::window::WindowGeometry;
+
+/// Events of which [`Engine::prepare`] keeps no list on the heap.
+const GROUP: usize = 64;
 
 /// The values of an event's dimensions, in the order of [`Settings::dimensions`].
 pub trait Dimensions {
@@ -197,6 +202,20 @@ impl Engine {
         let outcome = self.enter(event, self.order, route);
         self.expire();
         outcome
+    }
+
+    /// Brings what judging these events will look at into the cache: the memory of a group is fetched
+    /// together, which takes little longer than that of one. Changes nothing; the group should be small
+    /// (16 to 64), and [`Engine::accept`] follow for each of it.
+    pub fn prepare<'e>(&self, events: impl Iterator<Item = &'e Event>) {
+        let mut records: SmallVec<[IdHash; GROUP]> = SmallVec::new();
+        let mut chains: SmallVec<[IdHash; GROUP]> = SmallVec::new();
+        for event in events {
+            records.push(event.record().id);
+            chains.extend(self.booking.chain_of(event));
+        }
+        self.ledger.touch(&records);
+        self.booking.chains.touch(&chains);
     }
 
     /// Moves T to `now` (never backwards) and lets the waiting events in that it passes.
