@@ -52,29 +52,29 @@ impl Block {
     }
 }
 
-/// The first `bytes` of `text` hold no quote, no backslash and no control character; false too where
-/// they are so few and so near to the end that no block can be made of them. Not inlined: it would
-/// take the registers of the loop that calls it.
+/// Between `start` and `end` stands no quote, no backslash and no control character; false too where
+/// they are so few and so near to the end of `text` that no block can be made of them. Not inlined: it
+/// would take the registers of the loop that calls it.
 #[inline(never)]
-pub(super) fn is_plain(text: &[u8], bytes: usize) -> bool {
-    let Some(string) = text.get(..bytes) else {
+pub(super) fn is_plain(text: &[u8], start: usize, end: usize) -> bool {
+    let Some(string) = text.get(start..end) else {
         return false;
     };
-    let marks = |block: Option<&[u8; 8]>| block.map_or(0, |block| Block::new(*block).marks());
+    let marks = |block: &[u8; 8]| Block::new(*block).marks();
     if let (Some(first), Some(last)) = (string.first_chunk(), string.last_chunk()) {
-        let mut all = marks(Some(first)) | marks(Some(last));
-        if bytes > 16 {
+        let mut all = marks(first) | marks(last);
+        if string.len() > 16 {
             let (blocks, _) = string.as_chunks();
             for block in blocks.iter().skip(1) {
-                all |= marks(Some(block));
+                all |= marks(block);
             }
         }
         return all == 0;
     }
     // Marks are wrong only above a right one, so those within the string can be relied upon.
-    let beyond = u64::MAX << (8 * bytes);
-    text.first_chunk()
-        .is_some_and(|first| marks(Some(first)) & !beyond == 0)
+    let beyond = u64::MAX << (8 * string.len());
+    let block = text.get(start..).and_then(|rest| rest.first_chunk());
+    block.is_some_and(|block| marks(block) & !beyond == 0)
 }
 
 /// How many bytes come before the end of a plain run; all where it does not end.
@@ -101,12 +101,12 @@ mod tests {
         for bytes in 0..40 {
             for behind in [&b"\"\\\0\"\"\"\"\""[..], b"12345678", b""] {
                 let mut text = [&vec![b'~'; bytes], behind].concat();
-                assert_eq!(is_plain(&text, bytes), bytes >= 8 || text.len() >= 8);
-                assert!(!is_plain(&text, text.len() + 1));
+                assert_eq!(is_plain(&text, 0, bytes), bytes >= 8 || text.len() >= 8);
+                assert!(!is_plain(&text, 0, text.len() + 1));
                 for at in 0..bytes {
                     for odd in [b'"', b'\\', 0, 0x1f] {
                         text[at] = odd;
-                        assert!(!is_plain(&text, bytes), "{bytes} {at} {odd}");
+                        assert!(!is_plain(&text, 0, bytes), "{bytes} {at} {odd}");
                         assert_eq!(plain_bytes(&text), at);
                     }
                     text[at] = if at % 2 == 0 { b' ' } else { 0xff };

@@ -5,7 +5,7 @@ use super::block::{Block, is_plain, plain_bytes};
 use super::escape::unescape;
 use super::json::{MAX_DEPTH, Scanner, Stop, SyntaxError, SyntaxErrorKind};
 use super::layout::{Layout, Step, find};
-use super::names::{Beginning, Member, Names};
+use super::names::{Member, Names};
 use super::token::{Token, TokenKind};
 
 /// Kinds of events, each of which has an order of members of its own.
@@ -112,25 +112,23 @@ impl Capture {
     #[inline(never)]
     fn expected(&mut self, scanner: &mut Scanner<'_>, cursor: &mut Cursor) {
         let text = scanner.text();
-        let mut rest = scanner.rest();
+        let mut at = scanner.position();
         let mut steps = steps_of(&mut self.layouts, cursor.layout(self.kind));
-        while let Some(beginning) = Beginning::of(rest, text)
-            && let Some(found) = find(steps, cursor.step, beginning)
+        while let Some(found) = find(steps, cursor.step, text, at)
             && let Some(step) = steps.get_mut(found)
             && let Some(place) = step.place.map(usize::from)
-            && let Some(value) = rest.get(step.written.bytes()..)
         {
-            let start = text.len() - value.len();
-            let Some((token, after)) = expected_value(value, start, &mut step.text_bytes) else {
+            let start = at + step.written.bytes();
+            let Some((token, end)) = expected_value(text, start, &mut step.text_bytes) else {
                 break;
             };
-            let Some(next @ (b',' | b'}')) = after.first() else {
+            let Some(next @ (b',' | b'}')) = text.get(end) else {
                 break;
             };
             if let Some(slot) = self.tokens.get_mut(place) {
                 *slot = token;
             }
-            rest = after;
+            at = end;
             cursor.step = found + 1;
             if *next == b'}' {
                 break;
@@ -144,7 +142,7 @@ impl Capture {
                 steps = steps_of(&mut self.layouts, other);
             }
         }
-        scanner.go_to(text.len() - rest.len());
+        scanner.go_to(at);
     }
 
     /// Consumes one member, whatever it is, and notes it if it matters.
@@ -248,50 +246,51 @@ fn kind_of(value: &[u8]) -> usize {
     usize::from(value == b"survey")
 }
 
-/// The value that `text` begins with, if it is a string without escapes, a number without sign and
-/// exponent, a boolean or null, and what follows it. `start` is its place. `text_bytes` is the length of a
-/// string as a guess, then as it is.
+/// The value at `start`, if it is a string without escapes, a number without sign and exponent, a
+/// boolean or null, and where it ends. `text_bytes` is the length of a string as a guess, then as it is.
 #[inline]
-fn expected_value<'t>(
-    text: &'t [u8],
-    start: usize,
-    text_bytes: &mut u32,
-) -> Option<(Token, &'t [u8])> {
-    match text.first()? {
+fn expected_value(text: &[u8], start: usize, text_bytes: &mut u32) -> Option<(Token, usize)> {
+    match text.get(start)? {
         b'"' => {
-            let text = text.get(1..)?;
-            let mut bytes = usize::try_from(*text_bytes).unwrap_or_default();
-            let mut parts = text.split_at_checked(bytes);
-            if !matches!(parts, Some((_, [b'"', ..]))) || !is_plain(text, bytes) {
-                bytes = plain_bytes(text);
+            let first = start + 1;
+            let mut end = first + usize::try_from(*text_bytes).unwrap_or_default();
+            if text.get(end) != Some(&b'"') || !is_plain(text, first, end) {
+                let bytes = plain_bytes(text.get(first..)?);
                 *text_bytes = u32::try_from(bytes).unwrap_or_default();
-                parts = text.split_at_checked(bytes);
+                end = first + bytes;
+                if text.get(end) != Some(&b'"') {
+                    return None;
+                }
             }
-            let Some((_, [b'"', after @ ..])) = parts else {
-                return None;
-            };
-            if bytes == 0 {
-                return Some((Token::ABSENT, after));
-            }
-            let token = Token::new(TokenKind::Text, start + 1, start + 1 + bytes);
-            Some((token, after))
+            let token = Token::new(TokenKind::Text, first, end);
+            Some((token.or_absent(), end + 1))
         }
         b'0'..=b'9' => {
-            let bytes = number_bytes(text)?;
-            let token = Token::new(TokenKind::Number, start, start + bytes);
-            Some((token, text.get(bytes..)?))
+            let end = start + number_bytes(text.get(start..)?)?;
+            Some((Token::new(TokenKind::Number, start, end), end))
         }
-        b't' => {
-            let after = text.strip_prefix(b"true")?;
-            Some((Token::new(TokenKind::True, start, start + 4), after))
-        }
-        b'f' => {
-            let after = text.strip_prefix(b"false")?;
-            Some((Token::new(TokenKind::False, start, start + 5), after))
-        }
-        b'n' => Some((Token::ABSENT, text.strip_prefix(b"null")?)),
+        b't' => word(text, start, b"true", TokenKind::True),
+        b'f' => word(text, start, b"false", TokenKind::False),
+        b'n' => word(text, start, b"null", TokenKind::Absent),
         _ => None,
     }
+}
+
+/// The word that should stand at `start`.
+#[inline]
+fn word<const BYTES: usize>(
+    text: &[u8],
+    start: usize,
+    word: &[u8; BYTES],
+    kind: TokenKind,
+) -> Option<(Token, usize)> {
+    let end = start + BYTES;
+    let token = if kind == TokenKind::Absent {
+        Token::ABSENT
+    } else {
+        Token::new(kind, start, end)
+    };
+    (text.get(start..end)? == word).then_some((token, end))
 }
 
 /// The length of the number that `text` begins with if it is a short one without exponent. Not

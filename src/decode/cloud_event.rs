@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::fault::{Fault, Problem, invalid_json};
 use super::pass::{Frame, Inside, Pass, raw_range};
 use super::plan::CloudEventFields;
-use super::reader::{Reader, fault};
+use super::reader::{Reader, check_id, fault};
 use super::token::TokenKind;
 use crate::event::Reject;
 
@@ -82,11 +82,11 @@ fn copy_id(
     id: &mut String,
 ) -> Option<Result<(), Problem>> {
     id.clear();
-    match reader.id(&fields.id) {
+    match reader.dimension(&fields.id) {
         Ok(None) => None,
         Ok(Some(text)) => {
             id.push_str(text);
-            Some(Ok(()))
+            Some(check_id(text).map(|_| ()))
         }
         Err(fault) => Some(Err(fault.problem())),
     }

@@ -38,6 +38,13 @@ impl Decimal {
             decimals: usize::try_from(7 - point_at / 8).ok()?,
         })
     }
+
+    /// The number in thousandths, where it is a whole number of them.
+    #[inline]
+    pub(super) fn thousandths(self) -> Option<u64> {
+        let in_one = [1000, 100, 10, 1].get(self.decimals)?;
+        Some(self.mantissa * in_one)
+    }
 }
 
 /// The number that eight digits make, the first of which is in the lowest byte. Pairs are put

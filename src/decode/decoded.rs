@@ -40,6 +40,15 @@ pub struct Item {
     pub verdict: Verdict,
 }
 
+/// Where an event is, before it is known what it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) message: u32,
+    pub(super) index: u32,
+    pub(super) raw: (u32, u32),
+    pub(super) first_span: usize,
+}
+
 /// Event or reject.
 #[derive(Clone, Debug)]
 pub enum Verdict {
@@ -104,6 +113,18 @@ impl Decoded {
         self.text.truncate(mark.text);
         self.spans.truncate(mark.spans);
         self.truncated_dimensions = mark.truncated_dimensions;
+    }
+
+    /// Appends an item.
+    #[inline]
+    pub(super) fn push(&mut self, place: Place, verdict: Verdict) {
+        self.items.push(Item {
+            message: place.message,
+            index: place.index,
+            raw: place.raw,
+            first_span: place.first_span,
+            verdict,
+        });
     }
 
     /// Where the next run of dimensions begins.

@@ -1,7 +1,7 @@
 //! From the fields of an event to an [`Interaction`].
 
-use super::content::Content;
-use super::decoded::{Decoded, Verdict};
+use super::content::{Content, Head};
+use super::decoded::{Decoded, Place, Verdict};
 use super::fault::{Fault, Problem};
 use super::plan::{Field, InteractionFields};
 use super::reader::{Reader, fault};
@@ -17,14 +17,18 @@ pub(super) mod domain {
     pub(in crate::decode) const ISSUE: u8 = 4;
 }
 
+/// What [`head_of`] writes: kind, moments, direction and flags, ids, durations.
+const HEAD_BYTES: usize = 1 + 3 * 8 + 3 + 2 * 17 + 5 * 8;
+
 /// Reads an interaction; its dimensions are appended to `out`.
 pub(super) fn read<'p>(
     fields: &'p InteractionFields,
     reader: &mut Reader<'_, '_>,
     around: &Surroundings<'p>,
     content: &mut Content,
+    place: Place,
     out: &mut Decoded,
-) -> Result<Verdict, Fault<'p>> {
+) -> Result<(), Fault<'p>> {
     for required in [&fields.interaction_id, &fields.ended_at] {
         if !reader.has(required) {
             return fault(required, Problem::Missing);
@@ -34,8 +38,8 @@ pub(super) fn read<'p>(
     let Some(interaction_id) = reader.id(&fields.interaction_id)? else {
         return fault(&fields.interaction_id, Problem::Missing);
     };
-    let tie = tie_break(interaction_id.as_bytes());
-    let id = IdHash::of(around.key, domain::INTERACTION, interaction_id.as_bytes());
+    let tie = tie_break(interaction_id);
+    let id = IdHash::of(around.key, domain::INTERACTION, interaction_id);
     let Some(ended_at) = reader.time(&fields.ended_at)? else {
         return fault(&fields.ended_at, Problem::Missing);
     };
@@ -63,13 +67,19 @@ pub(super) fn read<'p>(
         wait_ms: durations.wait,
         handle_ms: durations.handle_time(),
     };
-    write_content(content, &interaction, &durations);
+    content.begin(&head_of(&interaction, &durations));
     out.read_dimensions(&fields.dimensions, reader, content)?;
     interaction.record.content = content.hash();
-    Ok(Verdict::Event(Event::Interaction(interaction)))
+    out.push(place, Verdict::Event(Event::Interaction(interaction)));
+    Ok(())
 }
 
 /// The keyed hash of an optional id.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "a hash in a result takes the way through memory, and is asked for before it is there"
+)]
 pub(super) fn id_hash<'p>(
     reader: &mut Reader<'_, '_>,
     field: &'p Field,
@@ -77,7 +87,7 @@ pub(super) fn id_hash<'p>(
     domain: u8,
 ) -> Result<Option<IdHash>, Fault<'p>> {
     let id = reader.id(field)?;
-    Ok(id.map(|id| IdHash::of(key, domain, id.as_bytes())))
+    Ok(id.map(|id| IdHash::of(key, domain, id)))
 }
 
 /// The durations of one interaction, milliseconds.
@@ -108,31 +118,29 @@ impl Durations {
     }
 }
 
+/// All that is kept of an interaction but its dimensions.
 #[inline]
-fn write_content(content: &mut Content, interaction: &Interaction, durations: &Durations) {
-    content.begin(Kind::Interaction);
-    content.time(Some(interaction.record.event_time));
-    content.time(Some(interaction.record.version_time));
-    content.time(interaction.started_at);
-    content.byte(match interaction.direction {
+fn head_of(interaction: &Interaction, durations: &Durations) -> Head<HEAD_BYTES> {
+    let mut head = Head::new(Kind::Interaction);
+    head.time(Some(interaction.record.event_time));
+    head.time(Some(interaction.record.version_time));
+    head.time(interaction.started_at);
+    head.byte(match interaction.direction {
         Direction::Inbound => 0,
         Direction::Outbound => 1,
     });
-    content.byte(
+    head.byte(
         u8::from(interaction.record.excluded)
             | u8::from(interaction.abandoned) << 1
             | u8::from(interaction.transferred) << 2,
     );
-    content.flag(interaction.resolved);
-    content.id(interaction.customer);
-    content.id(interaction.issue);
-    for duration in [
-        durations.wait,
-        durations.talk,
-        durations.hold,
-        durations.wrap,
-        durations.handle,
-    ] {
-        content.duration(duration);
-    }
+    head.flag(interaction.resolved);
+    head.id(interaction.customer);
+    head.id(interaction.issue);
+    head.duration(durations.wait);
+    head.duration(durations.talk);
+    head.duration(durations.hold);
+    head.duration(durations.wrap);
+    head.duration(durations.handle);
+    head
 }

@@ -83,20 +83,23 @@ impl Step {
     }
 }
 
-/// The number of the step from step `at` on that stands in `text` behind its first byte.
+/// The number of the step from step `step` on that stands in `text` behind the byte at `at`.
 #[inline]
-pub(super) fn find(steps: &[Step], at: usize, text: Beginning) -> Option<usize> {
-    if steps.get(at)?.written.follows_in(text) {
-        return Some(at);
+pub(super) fn find(steps: &[Step], step: usize, text: &[u8], at: usize) -> Option<usize> {
+    let beginning = Beginning::of(text, at)?;
+    if steps.get(step)?.written.follows_in(beginning) {
+        return Some(step);
     }
-    find_behind(steps, at, text)
+    find_behind(steps, step, text, at)
 }
 
-/// The same when step `at` is left out. Not inlined: rare enough, and a loop within a loop.
+/// The same when step `step` is left out. Not inlined: rare enough, and a loop within a loop. Takes
+/// the text and not its words, which would have to be in memory to be handed over.
 #[inline(never)]
-fn find_behind(steps: &[Step], at: usize, text: Beginning) -> Option<usize> {
-    let mut behind = steps.iter().enumerate().skip(at + 1).take(MAX_SKIPPED);
-    let found = behind.find(|(_, step)| step.written.follows_in(text));
+fn find_behind(steps: &[Step], step: usize, text: &[u8], at: usize) -> Option<usize> {
+    let beginning = Beginning::of(text, at)?;
+    let mut behind = steps.iter().enumerate().skip(step + 1).take(MAX_SKIPPED);
+    let found = behind.find(|(_, next)| next.written.follows_in(beginning));
     found.map(|(number, _)| number)
 }
 
@@ -113,8 +116,8 @@ mod tests {
         let mut looked_up = 0;
         for name in members.chars() {
             let text = format!(",\"{name}\":1,                    ");
-            let beginning = Beginning::of(text.as_bytes(), text.as_bytes()).unwrap();
-            if let Some(found) = find(layout.steps(), at, beginning) {
+            let text = text.as_bytes();
+            if let Some(found) = find(layout.steps(), at, text, 0) {
                 at = found + 1;
             } else {
                 looked_up += 1;

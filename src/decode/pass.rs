@@ -1,6 +1,6 @@
 //! One message being decoded: from the text of an event to an item of the result.
 
-use super::decoded::{Decoded, Item, Verdict};
+use super::decoded::{Decoded, Place, Verdict};
 use super::decoder::Work;
 use super::fault::{Problem, invalid_json, not_json, too_large, unknown_type};
 use super::json::SyntaxError;
@@ -75,28 +75,29 @@ impl<'d> Pass<'d> {
         self.read(frame, text, range, company);
     }
 
-    /// Reads the fields of the event `text` and appends what comes of it. The verdict is made where it
-    /// is handed on from: an event is large, and every copy of it is felt.
+    /// Reads the fields of the event `text` and appends what comes of it. An event is large, and every
+    /// copy of it is felt: it is appended where it is made.
     fn read(&mut self, frame: &Frame<'_>, text: &str, range: (usize, usize), company: Company) {
         let kind = match self.kind(text) {
             Ok(kind) => kind,
             Err(reject) => return self.reject(frame, range, reject),
         };
         let mark = self.out.mark();
-        let first_span = self.out.next_span();
+        let place = self.place(frame, range);
         let around = self.surroundings(frame, company);
         let tokens = self.work.capture.tokens();
         let mut reader = Reader::new(text, tokens, &mut self.work.scratch);
         let content = &mut self.work.content;
         let plan = self.plan;
-        let verdict = match kind {
+        let read = match kind {
             Kind::Interaction => {
-                interaction::read(&plan.interaction, &mut reader, &around, content, self.out)
+                let fields = &plan.interaction;
+                interaction::read(fields, &mut reader, &around, content, place, self.out)
             }
-            Kind::Survey => survey::read(plan, &mut reader, &around, content, self.out),
+            Kind::Survey => survey::read(plan, &mut reader, &around, content, place, self.out),
         };
-        match verdict {
-            Ok(verdict) => self.push(frame, range, first_span, verdict),
+        match read {
+            Ok(()) => self.next_index += 1,
             Err(fault) => {
                 self.out.rewind(mark);
                 self.reject(frame, range, fault.reject(kind));
@@ -185,29 +186,23 @@ impl<'d> Pass<'d> {
     }
 
     pub(super) fn reject(&mut self, frame: &Frame<'_>, range: (usize, usize), reject: Reject) {
-        let first_span = self.out.next_span();
-        self.push(frame, range, first_span, Verdict::Reject(reject));
+        let place = self.place(frame, range);
+        self.out.push(place, Verdict::Reject(reject));
+        self.next_index += 1;
     }
 
+    /// Where the next event is.
     #[inline]
-    fn push(
-        &mut self,
-        frame: &Frame<'_>,
-        range: (usize, usize),
-        first_span: usize,
-        verdict: Verdict,
-    ) {
-        self.out.items.push(Item {
+    fn place(&self, frame: &Frame<'_>, range: (usize, usize)) -> Place {
+        Place {
             message: self.message,
             index: self.next_index,
             raw: match frame.inside {
                 Some(inside) => inside.raw,
                 None => raw_range(range),
             },
-            first_span,
-            verdict,
-        });
-        self.next_index += 1;
+            first_span: self.out.next_span(),
+        }
     }
 }
 

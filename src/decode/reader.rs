@@ -4,7 +4,7 @@ use super::decimal::Decimal;
 use super::escape::unescape;
 use super::fault::{Fault, Problem};
 use super::json::is_number;
-use super::moment;
+use super::moment::{from_number, from_text, from_usual_text};
 use super::plan::Field;
 use super::settings::Unit;
 use super::token::{Token, TokenKind};
@@ -26,6 +26,10 @@ pub(super) struct Reader<'t, 'w> {
     scratch: &'w mut String,
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "each is called once or a few times for each kind; as calls they take a tenth of decoding more"
+)]
 impl<'t, 'w> Reader<'t, 'w> {
     pub(super) fn new(text: &'t str, tokens: &'w [Token], scratch: &'w mut String) -> Self {
         Self {
@@ -41,19 +45,19 @@ impl<'t, 'w> Reader<'t, 'w> {
     }
 
     /// The token of a field.
-    #[inline]
+    #[inline(always)]
     pub(super) fn token(&self, field: &Field) -> Token {
         self.tokens.get(field.place).copied().unwrap_or_default()
     }
 
     /// The field is there, whatever it holds.
-    #[inline]
+    #[inline(always)]
     pub(super) fn has(&self, field: &Field) -> bool {
         self.token(field).is_present()
     }
 
     /// The value of a string; `None` for anything else.
-    #[inline]
+    #[inline(always)]
     pub(super) fn string(&mut self, token: Token) -> Option<&str> {
         match token.kind() {
             TokenKind::Text => Some(token.of(self.text)),
@@ -72,46 +76,82 @@ impl<'t, 'w> Reader<'t, 'w> {
     }
 
     /// An id: a string or an integer of 1 to 256 bytes.
-    #[inline]
-    pub(super) fn id<'p>(&mut self, field: &'p Field) -> Result<Option<&str>, Fault<'p>> {
-        match self.dimension(field)? {
+    #[inline(always)]
+    pub(super) fn id<'p>(&mut self, field: &'p Field) -> Result<Option<&[u8]>, Fault<'p>> {
+        let token = self.token(field);
+        let id = if token.is(TokenKind::Text) {
+            Some(token.of_bytes(self.text.as_bytes()))
+        } else if token.is_present() {
+            self.odd_text(token, field)?.map(str::as_bytes)
+        } else {
+            None
+        };
+        match id {
             Some(id) if id.len() > MAX_ID_BYTES => fault(field, Problem::IdTooLong),
             id => Ok(id),
         }
     }
 
     /// The value of a dimension: a string or an integer of any length.
-    #[inline]
+    #[inline(always)]
     pub(super) fn dimension<'p>(&mut self, field: &'p Field) -> Result<Option<&str>, Fault<'p>> {
         let token = self.token(field);
-        if !token.is_present() {
-            return Ok(None);
+        if token.is(TokenKind::Text) {
+            Ok(Some(token.of(self.text)))
+        } else if token.is_present() {
+            self.odd_text(token, field)
+        } else {
+            Ok(None)
         }
-        if token.kind() == TokenKind::Number {
-            return match integer_text(token.of(self.text)) {
-                Some(digits) => Ok(Some(digits)),
-                None => fault(field, Problem::NotId),
-            };
-        }
-        match self.string(token) {
+    }
+
+    /// A text with escapes, or an integer that serves as one.
+    #[cold]
+    fn odd_text<'p>(&mut self, token: Token, field: &'p Field) -> Result<Option<&str>, Fault<'p>> {
+        let text = match token.kind() {
+            TokenKind::Number => integer_text(token.of(self.text)),
+            TokenKind::Absent
+            | TokenKind::Text
+            | TokenKind::Escaped
+            | TokenKind::True
+            | TokenKind::False
+            | TokenKind::Object
+            | TokenKind::Array => self.string(token),
+        };
+        match text {
             Some(text) => Ok(Some(text)),
             None => fault(field, Problem::NotId),
         }
     }
 
     /// A moment: RFC 3339 or an integer of milliseconds, or of the mapped unit.
-    #[inline]
+    #[inline(always)]
     pub(super) fn time<'p>(&mut self, field: &'p Field) -> Result<Option<Timestamp>, Fault<'p>> {
         let token = self.token(field);
         if !token.is_present() {
             return Ok(None);
         }
-        let moment = if token.kind() == TokenKind::Number {
+        if token.is(TokenKind::Text)
+            && let Some(moment) = from_usual_text(token.of_bytes(self.text.as_bytes()))
+        {
+            return Ok(Some(moment));
+        }
+        self.odd_time(token, field)
+    }
+
+    /// The same in any form.
+    #[inline(never)]
+    fn odd_time<'p>(
+        &mut self,
+        token: Token,
+        field: &'p Field,
+    ) -> Result<Option<Timestamp>, Fault<'p>> {
+        let moment = if token.is(TokenKind::Number) {
             let unit_ms = field.unit.unwrap_or(Unit::Milliseconds).millis();
-            moment::from_number(token.of(self.text).as_bytes(), unit_ms)
+            from_number(token.of(self.text).as_bytes(), unit_ms)
         } else {
             match self.string(token) {
-                Some(text) => moment::from_text(text.as_bytes()),
+                Some(text) => from_text(text.as_bytes()),
                 None => Err(Problem::NotTime),
             }
         };
@@ -123,7 +163,23 @@ impl<'t, 'w> Reader<'t, 'w> {
 
     /// A duration in milliseconds: a number of seconds, or of the mapped unit, rounded to the
     /// nearest millisecond, halves up.
-    #[inline]
+    #[inline(always)]
+    pub(super) fn duration_ms<'p>(&self, field: &'p Field) -> Result<Option<u64>, Fault<'p>> {
+        let token = self.token(field);
+        if !token.is_present() {
+            return Ok(None);
+        }
+        // The product of the other way is less than a ten-thousandth away, and is rounded to the same.
+        if field.unit.unwrap_or(Unit::Seconds) == Unit::Seconds
+            && let Some(millis) = thousandths(token, self.text)
+        {
+            return Ok(Some(millis));
+        }
+        self.odd_duration_ms(token, field)
+    }
+
+    /// The same of any number and unit.
+    #[inline(never)]
     #[expect(
         clippy::as_conversions,
         clippy::cast_possible_truncation,
@@ -131,22 +187,16 @@ impl<'t, 'w> Reader<'t, 'w> {
         clippy::cast_sign_loss,
         reason = "the value is checked to be within 0 and 1e12"
     )]
-    pub(super) fn duration_ms<'p>(&self, field: &'p Field) -> Result<Option<u64>, Fault<'p>> {
-        let token = self.token(field);
-        if !token.is_present() {
-            return Ok(None);
+    fn odd_duration_ms<'p>(
+        &self,
+        token: Token,
+        field: &'p Field,
+    ) -> Result<Option<u64>, Fault<'p>> {
+        if !token.is(TokenKind::Number) {
+            return fault(field, Problem::NotNumber);
         }
         let unit_ms = field.unit.unwrap_or(Unit::Seconds).millis();
-        let millis = match token.kind() {
-            TokenKind::Number => number(token, self.text) * f64::from(unit_ms),
-            TokenKind::Absent
-            | TokenKind::Text
-            | TokenKind::Escaped
-            | TokenKind::True
-            | TokenKind::False
-            | TokenKind::Object
-            | TokenKind::Array => return fault(field, Problem::NotNumber),
-        };
+        let millis = number(token, self.text) * f64::from(unit_ms);
         if millis < 0.0 {
             return fault(field, Problem::Negative);
         }
@@ -173,6 +223,14 @@ impl<'t, 'w> Reader<'t, 'w> {
         if !token.is_present() {
             return Ok(None);
         }
+        let (low, high) = scale_milli;
+        // As with durations.
+        if let Some(milli) = thousandths(token, self.text)
+            && let Ok(milli) = i32::try_from(milli)
+            && (low..=high).contains(&milli)
+        {
+            return Ok(Some(milli));
+        }
         let score = match token.kind() {
             TokenKind::Number => Some(number(token, self.text)),
             TokenKind::Absent
@@ -187,7 +245,6 @@ impl<'t, 'w> Reader<'t, 'w> {
             return fault(field, Problem::NotScore);
         };
         let milli = (score * 1000.0).round();
-        let (low, high) = scale_milli;
         if !(f64::from(low)..=f64::from(high)).contains(&milli) {
             return Err(Fault::off_scale(&field.name, scale_milli));
         }
@@ -195,28 +252,21 @@ impl<'t, 'w> Reader<'t, 'w> {
     }
 
     /// A JSON boolean.
-    #[inline]
+    #[inline(always)]
     pub(super) fn flag<'p>(&self, field: &'p Field) -> Result<Option<bool>, Fault<'p>> {
         let token = self.token(field);
-        match token.kind() {
-            TokenKind::True => Ok(Some(true)),
-            TokenKind::False => Ok(Some(false)),
-            TokenKind::Absent
-            | TokenKind::Text
-            | TokenKind::Escaped
-            | TokenKind::Number
-            | TokenKind::Object
-            | TokenKind::Array => {
-                if token.is_present() {
-                    return fault(field, Problem::NotFlag);
-                }
-                Ok(None)
-            }
+        if !token.is_present() {
+            return Ok(None);
         }
+        let is_true = token.is(TokenKind::True);
+        if !is_true && !token.is(TokenKind::False) {
+            return fault(field, Problem::NotFlag);
+        }
+        Ok(Some(is_true))
     }
 
     /// Who called whom.
-    #[inline]
+    #[inline(always)]
     pub(super) fn direction<'p>(
         &mut self,
         field: &'p Field,
@@ -267,6 +317,16 @@ fn integer_text(number: &str) -> Option<&str> {
         return None;
     }
     Some(if number == "-0" { digits } else { number })
+}
+
+/// The thousandths that the token is, if it is a short number of whole ones; halves are never near.
+#[inline]
+fn thousandths(token: Token, text: &str) -> Option<u64> {
+    if !token.is(TokenKind::Number) {
+        return None;
+    }
+    let (last, bytes) = token.last_bytes(text.as_bytes())?;
+    Decimal::read(last, bytes)?.thousandths()
 }
 
 /// The `f64` nearest to the JSON number `token` in `text`; infinite when it is too large for one.

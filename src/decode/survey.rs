@@ -1,7 +1,7 @@
 //! From the fields of an event to a [`Survey`].
 
-use super::content::Content;
-use super::decoded::{Decoded, Verdict};
+use super::content::{Content, Head};
+use super::decoded::{Decoded, Place, Verdict};
 use super::fault::{Fault, Problem};
 use super::interaction::{domain, id_hash};
 use super::plan::{Field, Plan, SurveyFields};
@@ -12,14 +12,18 @@ use crate::event::{Event, IdHash, Kind, Record, Survey};
 /// The recommendation scale in thousandths.
 const NPS_SCALE_MILLI: (i32, i32) = (0, 10_000);
 
+/// What [`head_of`] writes: kind, moments, the one flag, ids, scores, recommendation, answer.
+const HEAD_BYTES: usize = 1 + 2 * 8 + 1 + 2 * 17 + 2 * 5 + 2;
+
 /// Reads a survey; its dimensions are appended to `out`.
 pub(super) fn read<'p>(
     plan: &'p Plan,
     reader: &mut Reader<'_, '_>,
     around: &Surroundings<'p>,
     content: &mut Content,
+    place: Place,
     out: &mut Decoded,
-) -> Result<Verdict, Fault<'p>> {
+) -> Result<(), Fault<'p>> {
     let fields = &plan.survey;
     check_required(fields, reader, around)?;
     around.check_event_id(reader, &fields.event_id)?;
@@ -48,10 +52,11 @@ pub(super) fn read<'p>(
         nps: recommendation(reader, &fields.nps)?,
         resolved: reader.flag(&fields.resolved)?,
     };
-    write_content(content, &survey, customer);
+    content.begin(&head_of(&survey, customer));
     out.read_dimensions(&fields.dimensions, reader, content)?;
     survey.record.content = content.hash();
-    Ok(Verdict::Event(Event::Survey(survey)))
+    out.push(place, Verdict::Event(Event::Survey(survey)));
+    Ok(())
 }
 
 /// Checks that there is an identity, a time and an answer.
@@ -107,15 +112,18 @@ fn recommendation<'p>(
     }
 }
 
-fn write_content(content: &mut Content, survey: &Survey, customer: Option<IdHash>) {
-    content.begin(Kind::Survey);
-    content.time(Some(survey.record.event_time));
-    content.time(Some(survey.record.version_time));
-    content.byte(u8::from(survey.record.excluded));
-    content.id(customer);
-    content.id(survey.interaction);
-    content.score(survey.csat_milli);
-    content.score(survey.ces_milli);
-    content.byte(survey.nps.unwrap_or(u8::MAX));
-    content.flag(survey.resolved);
+/// All that is kept of a survey but its dimensions.
+#[inline]
+fn head_of(survey: &Survey, customer: Option<IdHash>) -> Head<HEAD_BYTES> {
+    let mut head = Head::new(Kind::Survey);
+    head.time(Some(survey.record.event_time));
+    head.time(Some(survey.record.version_time));
+    head.byte(u8::from(survey.record.excluded));
+    head.id(customer);
+    head.id(survey.interaction);
+    head.score(survey.csat_milli);
+    head.score(survey.ces_milli);
+    head.byte(survey.nps.unwrap_or(u8::MAX));
+    head.flag(survey.resolved);
+    head
 }
