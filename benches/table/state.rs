@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cxpulse::app::Pipeline;
+use cxpulse::app::{Pipeline, Unwatched};
 use cxpulse::decode;
 use cxpulse::engine::{Engine, Settings, WaitingPolicy};
 use cxpulse::event::HashKey;
@@ -131,9 +131,7 @@ pub(crate) fn take(pipeline: &mut Pipeline, messages: &[Envelope]) {
     for pane in messages.chunks(TICK) {
         let at = pane[pane.len() - 1].stored_at.plus_millis(1);
         pipeline.engine.advance(at);
-        for message in pane {
-            pipeline.process(message, &mut |_| {});
-        }
+        pipeline.process_all(pane, &mut Unwatched);
         pipeline.engine.settle(at);
     }
 }

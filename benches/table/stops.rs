@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cxpulse::app::{Saver, SaverMetrics};
+use cxpulse::app::{Saver, SaverMetrics, Unwatched};
 use cxpulse::checkpoint::{Head, Store};
 use cxpulse::source::Envelope;
 use cxpulse::time::SystemClock;
@@ -183,9 +183,7 @@ fn batches(
 fn take(subject: &mut Subject, batch: &[Envelope]) {
     let at = batch[batch.len() - 1].stored_at.plus_millis(1);
     subject.pipeline.engine.advance(at);
-    for message in batch {
-        subject.pipeline.process(message, &mut |_| {});
-    }
+    subject.pipeline.process_all(batch, &mut Unwatched);
 }
 
 fn milliseconds(micros: u64) -> f64 {

@@ -1,12 +1,14 @@
 //! Alerts over recorded events: the rules judged at the multiples of their interval that event time
 //! passes, as they would have been live.
 
+use super::pipeline::Observer;
 use crate::alert::template::TemplateError;
 use crate::alert::{Evaluator, Rule, Transition, windows_read};
 use crate::config::Config;
 use crate::engine::{Engine, KeptView};
 use crate::event::Event;
 use crate::kpi::Kpi;
+use crate::source::Envelope;
 use crate::time::{Timestamp, millis_of};
 
 /// Leaves out the breakdowns that no rule watches: no transition depends on them, and booking each
@@ -64,27 +66,6 @@ impl BackTest {
         })
     }
 
-    /// Judges the instants between the events so far and this one, which comes next. An instant T
-    /// is judged by what came before the first event at or after T.
-    pub fn before(&mut self, engine: &mut Engine, event: &Event, stored_at: Timestamp) {
-        let event_time = event.record().event_time;
-        if self.next.is_some_and(|next| event_time < next) {
-            return;
-        }
-        let is_future = event_time.millis_since(stored_at) > self.max_clock_skew_ms;
-        if is_future || event_time >= self.until {
-            return;
-        }
-        if self.next.is_none() {
-            self.next = Some(
-                event_time
-                    .floor_to(self.interval_ms)
-                    .plus_millis(self.interval_ms),
-            );
-        }
-        self.evaluate_until(engine, event_time.plus_millis(1));
-    }
-
     /// Judges the instants before `end`.
     pub fn evaluate_until(&mut self, engine: &mut Engine, end: Timestamp) {
         while let Some(next) = self.next.filter(|next| *next < end && *next <= self.until) {
@@ -104,5 +85,28 @@ impl BackTest {
     /// The first and the last instant that was judged; `None` before the first.
     pub fn judged(&self) -> Option<(Timestamp, Timestamp)> {
         self.judged
+    }
+}
+
+impl Observer for BackTest {
+    /// Judges the instants between the events so far and this one, which comes next. An instant T
+    /// is judged by what came before the first event at or after T.
+    fn before(&mut self, engine: &mut Engine, event: &Event, envelope: &Envelope) {
+        let event_time = event.record().event_time;
+        if self.next.is_some_and(|next| event_time < next) {
+            return;
+        }
+        let is_future = event_time.millis_since(envelope.stored_at) > self.max_clock_skew_ms;
+        if is_future || event_time >= self.until {
+            return;
+        }
+        if self.next.is_none() {
+            self.next = Some(
+                event_time
+                    .floor_to(self.interval_ms)
+                    .plus_millis(self.interval_ms),
+            );
+        }
+        self.evaluate_until(engine, event_time.plus_millis(1));
     }
 }

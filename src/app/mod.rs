@@ -26,7 +26,7 @@ mod tests;
 mod worker;
 
 pub use back_test::{BackTest, leave_out_what_no_rule_reads};
-pub use pipeline::{Pipeline, RejectedEvent};
+pub use pipeline::{Observer, Pipeline, RejectedEvent, Unwatched};
 pub use recovery::{RecoveryError, fingerprint};
 pub use saver::{Saver, SaverMetrics};
 pub use service::{Feed, FeedTask, Service, run};

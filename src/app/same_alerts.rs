@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::alerting::{Alerting, Notify};
 use super::back_test::{BackTest, leave_out_what_no_rule_reads};
 use super::freshness::Freshness;
-use super::pipeline::Pipeline;
+use super::pipeline::{Observer, Pipeline};
 use super::saver::{Saver, SaverMetrics};
 use super::service::self_metrics;
 use super::worker::{Progress, Worker};
@@ -20,7 +20,7 @@ use crate::alert::{Amount, Change, Condition, Evaluator, Objective, Rule, Transi
 use crate::checkpoint::Store;
 use crate::config::Config;
 use crate::engine::{Engine, WaitingPolicy};
-use crate::event::HashKey;
+use crate::event::{Event, HashKey};
 use crate::http::Shared;
 use crate::kpi::Kpi;
 use crate::sink;
@@ -294,11 +294,8 @@ fn replayed(config: &Config, arrivals: &[Arrival]) -> (Vec<Transition>, Timestam
     let mut back_test = BackTest::new(&config, &pipeline.engine, None).unwrap();
     let stored_at = Timestamp::from_millis(START_MS + 10 * SPAN_MS);
     for (sequence, arrival) in arrivals.iter().enumerate() {
-        pipeline.process_with(
-            &envelope(sequence, arrival, stored_at),
-            &mut |engine, event| back_test.before(engine, event, stored_at),
-            &mut |_| {},
-        );
+        let envelope = envelope(sequence, arrival, stored_at);
+        pipeline.process_all(&[envelope], &mut back_test);
     }
     let engine = &mut pipeline.engine;
     // Until the last keys have outlived their time.
@@ -308,13 +305,22 @@ fn replayed(config: &Config, arrivals: &[Arrival]) -> (Vec<Transition>, Timestam
     (back_test.transitions().collect(), end)
 }
 
+/// Judges up to the time of each event before that is judged itself.
+struct Judge<F>(F);
+
+impl<F: FnMut(&mut Engine, Timestamp)> Observer for Judge<F> {
+    fn before(&mut self, engine: &mut Engine, event: &Event, _envelope: &Envelope) {
+        (self.0)(engine, event.record().event_time);
+    }
+}
+
 /// The same with whole views, in which nothing says that a key has not changed.
 fn judged_in_full(config: &Config, arrivals: &[Arrival], end: Timestamp) -> Vec<Transition> {
     let mut pipeline = pipeline(config, WaitingPolicy::CountOnly, Timestamp::MAX);
     let mut evaluator = Evaluator::new(&config.alert, config.engine.key_ttl).unwrap();
     let mut transitions = Vec::new();
     let mut next = Timestamp::from_millis(START_MS);
-    let mut judge_until = |engine: &mut Engine, moment: Timestamp| {
+    let judge_until = |engine: &mut Engine, moment: Timestamp| {
         while next <= moment {
             let mut view = engine.view(next);
             let breakdowns = view.breakdowns.iter_mut();
@@ -325,15 +331,12 @@ fn judged_in_full(config: &Config, arrivals: &[Arrival], end: Timestamp) -> Vec<
             next = next.plus_millis(INTERVAL_MS);
         }
     };
+    let mut judge = Judge(judge_until);
     for (sequence, arrival) in arrivals.iter().enumerate() {
         let stored_at = Timestamp::from_millis(START_MS + 10 * SPAN_MS);
-        pipeline.process_with(
-            &envelope(sequence, arrival, stored_at),
-            &mut |engine, event| judge_until(engine, event.record().event_time),
-            &mut |_| {},
-        );
+        pipeline.process_all(&[envelope(sequence, arrival, stored_at)], &mut judge);
     }
-    judge_until(&mut pipeline.engine, end);
+    (judge.0)(&mut pipeline.engine, end);
     transitions
 }
 

@@ -4,20 +4,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::local::LocalHistogram;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::alerting::Alerting;
 use super::freshness::Freshness;
-use super::pipeline::{Pipeline, RejectedEvent};
+use super::pipeline::{Observer, Pipeline, RejectedEvent};
 use super::recovery::{Rebuild, RecoveryError};
 use super::saver::Saver;
 use crate::checkpoint::{Head, Place, faults};
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter};
+use crate::engine::Engine;
+use crate::event::Event;
 use crate::http::{Exported, Shared};
 use crate::source::{
-    self, Attached, Begin, Change, Gap, GapCause, Position, Resume, SourceEvent, StreamIdentity,
+    self, Attached, Begin, Change, Envelope, Gap, GapCause, Position, Resume, SourceEvent,
+    StreamIdentity,
 };
 use crate::telemetry::SelfMetrics;
 use crate::time::{Clock, Timestamp, millis_of};
@@ -196,49 +200,26 @@ impl Worker {
         }
     }
 
-    fn process(&mut self, envelopes: &[source::Envelope]) {
-        let now = self.clock.now();
+    fn process(&mut self, envelopes: &[Envelope]) {
         let Self {
             pipeline,
             dead_letters,
             metrics,
             progress,
             freshness,
+            clock,
             ..
         } = self;
-        // Told one by one: a message may hold very many, and the publisher takes few.
         let stream = progress.stream.clone();
-        let stream = stream.unwrap_or_else(|| Arc::from("unknown"));
-        let mut submit = |rejected: RejectedEvent| {
-            let Some(publisher) = dead_letters.as_mut() else {
-                return;
-            };
-            let headers = rejected.envelope.headers.as_ref();
-            if headers.is_some_and(|headers| headers.dead_letter) {
-                publisher.suppress();
-            } else {
-                publisher.submit(letter(&stream, rejected));
-            }
+        let mut intake = Intake {
+            stream: stream.unwrap_or_else(|| Arc::from("unknown")),
+            continues_at: progress.continues.then(|| clock.now()),
+            dead_letters: dead_letters.as_mut(),
+            delay: metrics.event_delay.local(),
+            freshness: progress.caught_up.then_some(freshness),
         };
-        let delay = metrics.event_delay.local();
-        for envelope in envelopes {
-            let stored_at = envelope.stored_at;
-            if progress.continues {
-                pipeline.engine.advance(stored_at.min(now));
-            }
-            pipeline.process_with(
-                envelope,
-                &mut |_, event| {
-                    let delay_ms = stored_at.millis_since(event.record().event_time);
-                    delay.observe(Timestamp::from_millis(delay_ms).as_seconds());
-                    if progress.caught_up {
-                        freshness.processed(stored_at);
-                    }
-                },
-                &mut submit,
-            );
-        }
-        delay.flush();
+        pipeline.process_all(envelopes, &mut intake);
+        intake.delay.flush();
     }
 
     fn attach(&mut self, attached: Attached) -> Result<(), RecoveryError> {
@@ -429,6 +410,48 @@ impl Worker {
         }
         let head = self.head();
         self.saver.finish(&mut self.pipeline.engine, &head);
+    }
+}
+
+/// What is done besides while messages are let in.
+struct Intake<'w> {
+    /// Name for the message ids of dead letters.
+    stream: Arc<str>,
+    /// The present, while T follows the store times: it never goes beyond.
+    continues_at: Option<Timestamp>,
+    dead_letters: Option<&'w mut dead_letter::Publisher>,
+    delay: LocalHistogram,
+    /// Once caught up.
+    freshness: Option<&'w mut Freshness>,
+}
+
+impl Observer for Intake<'_> {
+    fn message(&mut self, engine: &mut Engine, envelope: &Envelope) {
+        if let Some(now) = self.continues_at {
+            engine.advance(envelope.stored_at.min(now));
+        }
+    }
+
+    fn accepted(&mut self, event: &Event, envelope: &Envelope) {
+        let delay_ms = envelope.stored_at.millis_since(event.record().event_time);
+        self.delay
+            .observe(Timestamp::from_millis(delay_ms).as_seconds());
+        if let Some(freshness) = &mut self.freshness {
+            freshness.processed(envelope.stored_at);
+        }
+    }
+
+    /// Told one by one: a message may hold very many, and the publisher takes few.
+    fn rejected(&mut self, rejected: RejectedEvent) {
+        let Some(publisher) = &mut self.dead_letters else {
+            return;
+        };
+        let headers = rejected.envelope.headers.as_ref();
+        if headers.is_some_and(|headers| headers.dead_letter) {
+            publisher.suppress();
+        } else {
+            publisher.submit(letter(&self.stream, rejected));
+        }
     }
 }
 

@@ -12,18 +12,22 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::back_test::Told;
 use super::{ConfigFile, USAGE, incidents};
 use crate::alert::back_test::Incident;
-use crate::app::{Pipeline, leave_out_what_no_rule_reads};
+use crate::app::{Pipeline, Unwatched, leave_out_what_no_rule_reads};
 use crate::config::{Config, format_duration, parse_duration};
 use crate::decode::parse_moment;
 use crate::engine::{Engine, View, WaitingPolicy};
 use crate::event::HashKey;
 use crate::export::{self, Filter};
-use crate::source::Capture;
+use crate::source::{Capture, Envelope};
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::window::WindowSpec;
 
 /// Messages between two looks at the progress.
 const PROGRESS_EVERY: u64 = 256;
+/// Messages that are processed together at most, which is faster than one by one, and bytes from
+/// which on no more are waited for.
+const TOGETHER: usize = 64;
+const TOGETHER_BYTES: usize = 1024 * 1024;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -89,12 +93,19 @@ pub(super) fn run(arguments: &Arguments, config: Config, out: &mut impl Write) -
             sequence,
             stored_at,
         )?;
-        while let Some(envelope) = capture.next_message()? {
-            replay.process(&envelope, out)?;
+        let outcome = loop {
+            match capture.next_message() {
+                Ok(Some(envelope)) => replay.take(envelope, out)?,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
             if capture.next_sequence() % PROGRESS_EVERY == 0 {
                 progress.set_position(done + capture.consumed());
             }
-        }
+        };
+        // What came before an error was read.
+        replay.process(out)?;
+        outcome?;
         done += capture.consumed();
         sequence = capture.next_sequence();
     }
@@ -223,6 +234,9 @@ fn progress_bar(files: &[PathBuf]) -> ProgressBar {
 struct Replay {
     config: Config,
     pipeline: Pipeline,
+    /// Messages that were read and not processed yet.
+    waiting: Vec<Envelope>,
+    waiting_bytes: usize,
     at: Option<Timestamp>,
     format: Format,
     alerts: Option<Told>,
@@ -244,6 +258,8 @@ impl Replay {
         Ok(Self {
             config,
             pipeline,
+            waiting: Vec::with_capacity(TOGETHER),
+            waiting_bytes: 0,
             at: arguments.at,
             format: arguments.format,
             alerts,
@@ -252,18 +268,31 @@ impl Replay {
         })
     }
 
-    fn process(&mut self, envelope: &crate::source::Envelope, out: &mut impl Write) -> Result<()> {
-        let Some(told) = &mut self.alerts else {
-            self.pipeline.process(envelope, &mut |_| {});
-            return Ok(());
-        };
-        let stored_at = envelope.stored_at;
-        self.pipeline.process_with(
-            envelope,
-            &mut |engine, event| told.back_test.before(engine, event, stored_at),
-            &mut |_| {},
-        );
-        told.write(out)
+    /// Takes a message; what comes of alerts is told at once.
+    fn take(&mut self, envelope: Envelope, out: &mut impl Write) -> Result<()> {
+        self.waiting_bytes += envelope.payload.len();
+        self.waiting.push(envelope);
+        let is_full = self.waiting.len() >= TOGETHER || self.waiting_bytes >= TOGETHER_BYTES;
+        if is_full || self.alerts.is_some() {
+            self.process(out)?;
+        }
+        Ok(())
+    }
+
+    /// Processes the messages that were taken.
+    fn process(&mut self, out: &mut impl Write) -> Result<()> {
+        let messages = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        match &mut self.alerts {
+            None => self.pipeline.process_all(&messages, &mut Unwatched),
+            Some(told) => {
+                self.pipeline.process_all(&messages, &mut told.back_test);
+                told.write(out)?;
+            }
+        }
+        self.waiting = messages;
+        self.waiting.clear();
+        Ok(())
     }
 
     fn finish(mut self, out: &mut impl Write) -> Result<u8> {

@@ -1,5 +1,7 @@
 //! Where the events of a message are: one object, an array, or lines of both.
 
+use memchr::memchr;
+
 use super::extent::{end_of_value, length_by_grammar, skip_whitespace, trim};
 use super::fault::{too_large, too_many};
 use super::json::{SyntaxError, SyntaxErrorKind, length_of_value};
@@ -13,6 +15,12 @@ const NOT_AN_OBJECT: SyntaxError = SyntaxError {
 
 /// The text is not an array from end to end; what its elements were taken for is to be forgotten.
 struct NotAnArray;
+
+/// Where the next line begins, if `range` is all there is of its line.
+fn line_behind(bytes: &[u8], range: (usize, usize)) -> Option<usize> {
+    let end = range.0 + memchr(b'\n', bytes.get(range.0..)?)?;
+    (trim(bytes, range.0, end) == range).then_some(end + 1)
+}
 
 impl Pass<'_> {
     /// Reads the whole message.
@@ -44,29 +52,33 @@ impl Pass<'_> {
                 Ok(length) if is_last(start + length) => {
                     self.captured(frame, (start, start + length), Company::Alone);
                 }
+                Ok(length) if let Some(next) = line_behind(bytes, (start, start + length)) => {
+                    self.captured(frame, (start, start + length), Company::Several);
+                    self.lines(frame, next);
+                }
                 Err(error) if end_of_value(bytes, start).is_some_and(is_last) => {
                     let range = trim(bytes, start, bytes.len());
                     self.not_json(frame, range, error);
                 }
-                Ok(_) | Err(_) => self.lines(frame),
+                Ok(_) | Err(_) => self.lines(frame, 0),
             },
             Some(b'[') => {
                 let range = trim(bytes, start, bytes.len());
                 if self.array(frame, range).is_err() {
-                    self.lines(frame);
+                    self.lines(frame, 0);
                 }
             }
-            Some(_) => self.lines(frame),
+            Some(_) => self.lines(frame, 0),
             None => {}
         }
     }
 
-    /// Reads newline-delimited events and arrays of events.
-    fn lines(&mut self, frame: &Frame<'_>) {
-        let mut start = 0;
-        for line in frame.bytes.split(|&byte| byte == b'\n') {
-            let range = trim(frame.bytes, start, start + line.len());
-            start += line.len() + 1;
+    /// Reads newline-delimited events and arrays of events, from the line on that begins at `start`.
+    fn lines(&mut self, frame: &Frame<'_>, mut start: usize) {
+        while let Some(rest) = frame.bytes.get(start..) {
+            let end = start + memchr(b'\n', rest).unwrap_or(rest.len());
+            let range = trim(frame.bytes, start, end);
+            start = end + 1;
             if self.is_full() && range.0 < range.1 {
                 return self.rest(frame, (range.0, frame.bytes.len()));
             }
