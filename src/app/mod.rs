@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`run`] | start, signals, stop |
 //! | [`Pipeline`] | envelope → decode → engine, the one path of every event |
+//! | `ahead` | the thread that decodes, where there is a core for it |
 //! | `worker` | the engine's thread: events, instants, views, checkpoints |
 //! | `recovery` | from checkpoint files to an engine and a position |
 //! | [`Saver`] | the thread that writes checkpoints |
@@ -11,6 +12,7 @@
 //! | [`BackTest`] | evaluation at the instants that recorded events pass |
 //! | `reload` | what a running service takes over of a new configuration |
 
+mod ahead;
 mod alerting;
 mod back_test;
 mod freshness;

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use prometheus::{IntCounterVec, Registry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
+use super::ahead::Inbox;
 use super::alerting::{Alerting, Notify};
 use super::freshness::Freshness;
 use super::pipeline::Pipeline;
@@ -486,6 +487,9 @@ impl WorkerParts {
             begin @ (Begin::Latest | Begin::Earliest | Begin::At(_)) => begin,
         };
         let place = recovered.place.clone();
+        let decode = Arc::new(config.decode.clone());
+        let (inbox, decoder) = Inbox::open(decode, self.key, events, stop.clone())
+            .context("cannot start the decoder's thread")?;
         let worker = self.worker(recovered, begin, now)?;
         worker.shared.set_restored();
         // Without a source that waits for it (demo) nobody listens.
@@ -494,8 +498,12 @@ impl WorkerParts {
             .enable_time()
             .build()
             .context("cannot start the engine's runtime")?;
-        runtime.block_on(Box::pin(worker.run(events, orders, stop)))?;
-        Ok(())
+        runtime.block_on(Box::pin(worker.run(inbox, orders, stop)))?;
+        // It has ended, since the inbox is gone; what broke it has broken the service.
+        match decoder.map(std::thread::JoinHandle::join) {
+            Some(Err(_)) => bail!("the decoder's thread ended in a panic"),
+            Some(Ok(())) | None => Ok(()),
+        }
     }
 
     fn worker(self, recovered: Recovered, begin: Begin, now: Timestamp) -> Result<Worker> {

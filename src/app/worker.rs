@@ -8,6 +8,7 @@ use prometheus::local::LocalHistogram;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use super::ahead::{Delivery, Inbox, Portion};
 use super::alerting::Alerting;
 use super::freshness::Freshness;
 use super::pipeline::{Observer, Pipeline, RejectedEvent};
@@ -16,6 +17,7 @@ use super::saver::Saver;
 use crate::checkpoint::{Head, Place, faults};
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter};
+use crate::decode::Decoded;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::http::{Exported, Shared};
@@ -97,7 +99,7 @@ impl Worker {
     /// When state is to be rebuilt and the stream does not hold what it takes.
     pub(super) async fn run(
         mut self,
-        mut events: mpsc::Receiver<SourceEvent>,
+        mut inbox: Inbox,
         mut orders: mpsc::Receiver<Order>,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), RecoveryError> {
@@ -108,8 +110,11 @@ impl Worker {
                 biased;
                 () = crate::nats::stopped(&mut stop) => break,
                 Some(order) = orders.recv() => self.obey(order),
-                event = events.recv() => match event {
-                    Some(event) => self.take(event)?,
+                delivery = inbox.next() => match delivery {
+                    Some(Delivery::Plain(event)) => self.take(event)?,
+                    Some(Delivery::Decoded(portion)) => {
+                        inbox.give_back(self.take_decoded(portion));
+                    }
                     None => break,
                 },
                 () = tokio::time::sleep(pause) => {}
@@ -135,10 +140,8 @@ impl Worker {
         match event {
             SourceEvent::Batch(batch) => {
                 self.advance(self.clock.now());
-                self.process(&batch.envelopes);
-                self.progress.position = Some(batch.position);
-                self.progress.pending = batch.pending;
-                self.progress.last_stored_at = batch.envelopes.last().map(|last| last.stored_at);
+                self.process(|pipeline, intake| pipeline.process_all(&batch.envelopes, intake));
+                self.note_read(batch.envelopes.last(), batch.position, batch.pending);
             }
             SourceEvent::Attached(attached) => self.attach(attached)?,
             SourceEvent::CaughtUp => self.catch_up(),
@@ -159,6 +162,32 @@ impl Worker {
         self.metrics
             .set_progress(self.progress.last_stored_at, self.progress.pending);
         Ok(())
+    }
+
+    /// Takes messages that were decoded ahead; returns the memory.
+    fn take_decoded(&mut self, portion: Portion) -> Decoded {
+        let Portion {
+            envelopes,
+            numbers,
+            decoded,
+            position,
+            pending,
+            ..
+        } = portion;
+        self.advance(self.clock.now());
+        let newest = envelopes.get(..numbers.end).and_then(<[_]>::last);
+        self.process(|pipeline, intake| pipeline.apply(&envelopes, numbers, &decoded, intake));
+        self.note_read(newest, position, pending);
+        self.metrics
+            .set_progress(self.progress.last_stored_at, self.progress.pending);
+        decoded
+    }
+
+    /// The stream was read up to `newest`.
+    fn note_read(&mut self, newest: Option<&Envelope>, position: Position, pending: u64) {
+        self.progress.position = Some(position);
+        self.progress.pending = pending;
+        self.progress.last_stored_at = newest.map(|newest| newest.stored_at);
     }
 
     fn note_gap(&mut self, gap: Gap) {
@@ -200,7 +229,8 @@ impl Worker {
         }
     }
 
-    fn process(&mut self, envelopes: &[Envelope]) {
+    /// Lets messages in by `process`.
+    fn process(&mut self, process: impl FnOnce(&mut Pipeline, &mut Intake<'_>)) {
         let Self {
             pipeline,
             dead_letters,
@@ -218,7 +248,7 @@ impl Worker {
             delay: metrics.event_delay.local(),
             freshness: progress.caught_up.then_some(freshness),
         };
-        pipeline.process_all(envelopes, &mut intake);
+        process(pipeline, &mut intake);
         intake.delay.flush();
     }
 
