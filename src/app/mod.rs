@@ -6,6 +6,7 @@
 //! | [`Pipeline`] | envelope → decode → engine, the one path of every event |
 //! | `ahead` | the thread that decodes, where there is a core for it |
 //! | `worker` | the engine's thread: events, instants, views, checkpoints |
+//! | `intake` | what becomes of messages besides: delays, dead letters |
 //! | `recovery` | from checkpoint files to an engine and a position |
 //! | [`Saver`] | the thread that writes checkpoints |
 //! | `alerting` | evaluation at its instants, saved before anything is sent |
@@ -16,6 +17,7 @@ mod ahead;
 mod alerting;
 mod back_test;
 mod freshness;
+mod intake;
 mod pipeline;
 mod recovery;
 mod reload;

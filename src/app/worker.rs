@@ -4,22 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::local::LocalHistogram;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::ahead::{Delivery, Inbox, Portion};
 use super::alerting::Alerting;
 use super::freshness::Freshness;
-use super::pipeline::{Observer, Pipeline, RejectedEvent};
+use super::intake::Intake;
+use super::pipeline::Pipeline;
 use super::recovery::{Rebuild, RecoveryError};
 use super::saver::Saver;
 use crate::checkpoint::{Head, Place, faults};
 use crate::config::Config;
-use crate::dead_letter::{self, DeadLetter};
+use crate::dead_letter;
 use crate::decode::Decoded;
-use crate::engine::Engine;
-use crate::event::Event;
 use crate::http::{Exported, Shared};
 use crate::source::{
     self, Attached, Begin, Change, Envelope, Gap, GapCause, Position, Resume, SourceEvent,
@@ -443,48 +441,6 @@ impl Worker {
     }
 }
 
-/// What is done besides while messages are let in.
-struct Intake<'w> {
-    /// Name for the message ids of dead letters.
-    stream: Arc<str>,
-    /// The present, while T follows the store times: it never goes beyond.
-    continues_at: Option<Timestamp>,
-    dead_letters: Option<&'w mut dead_letter::Publisher>,
-    delay: LocalHistogram,
-    /// Once caught up.
-    freshness: Option<&'w mut Freshness>,
-}
-
-impl Observer for Intake<'_> {
-    fn message(&mut self, engine: &mut Engine, envelope: &Envelope) {
-        if let Some(now) = self.continues_at {
-            engine.advance(envelope.stored_at.min(now));
-        }
-    }
-
-    fn accepted(&mut self, event: &Event, envelope: &Envelope) {
-        let delay_ms = envelope.stored_at.millis_since(event.record().event_time);
-        self.delay
-            .observe(Timestamp::from_millis(delay_ms).as_seconds());
-        if let Some(freshness) = &mut self.freshness {
-            freshness.processed(envelope.stored_at);
-        }
-    }
-
-    /// Told one by one: a message may hold very many, and the publisher takes few.
-    fn rejected(&mut self, rejected: RejectedEvent) {
-        let Some(publisher) = &mut self.dead_letters else {
-            return;
-        };
-        let headers = rejected.envelope.headers.as_ref();
-        if headers.is_some_and(|headers| headers.dead_letter) {
-            publisher.suppress();
-        } else {
-            publisher.submit(letter(&self.stream, rejected));
-        }
-    }
-}
-
 fn place_of(identity: &StreamIdentity, position: Position) -> Place {
     Place {
         stream: identity.name.clone(),
@@ -523,17 +479,4 @@ pub fn needed_history_ms(config: &Config) -> i64 {
     longest
         .saturating_add(millis_of(config.engine.kpis.fcr.horizon))
         .saturating_add(millis_of(config.engine.allowed_lateness).saturating_mul(2))
-}
-
-/// A rejected event on its way out.
-fn letter(stream: &Arc<str>, rejected: RejectedEvent) -> DeadLetter {
-    DeadLetter {
-        stream: Arc::clone(stream),
-        sequence: rejected.envelope.sequence,
-        index: rejected.index,
-        subject: rejected.envelope.subject,
-        reason: rejected.reject.reason,
-        detail: rejected.reject.detail,
-        payload: rejected.payload,
-    }
 }
