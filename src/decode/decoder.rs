@@ -7,6 +7,7 @@ use super::content::Content;
 use super::decoded::Decoded;
 use super::pass::Pass;
 use super::plan::Plan;
+use super::reader::Scratch;
 use super::settings::Settings;
 use crate::event::HashKey;
 use crate::source::Envelope;
@@ -42,7 +43,7 @@ pub struct Decoder {
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) capture: Capture,
-    pub(super) scratch: String,
+    pub(super) scratch: Scratch,
     pub(super) content: Content,
     /// The id of the cloud event being unwrapped.
     pub(super) envelope_id: String,
@@ -60,7 +61,7 @@ impl Decoder {
         let plan = Plan::new(&settings);
         let work = Work {
             capture: Capture::new(&plan.names, plan.kind.place),
-            scratch: String::new(),
+            scratch: Scratch::default(),
             content: Content::default(),
             envelope_id: String::new(),
             data: Vec::new(),

@@ -13,20 +13,26 @@ const DAY_MS: i64 = 86_400_000;
 /// From the first of March 400 years before the year 0 to 1970-01-01.
 const DAYS_BEFORE_EPOCH: i64 = 719_468 + 146_097;
 
+/// The day of the time that was read last: nearly always that of the next one too.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Day {
+    /// The day as it was written, eight characters and two; at first something that is no day.
+    text: (u64, u64),
+    /// Days from 1970-01-01.
+    days: i64,
+}
+
 /// The moment that `text` names if it is written as most are, `YYYY-MM-DDTHH:MM:SS.mmmZ`; `None` for
 /// all that [`from_text`] is to judge.
 #[inline]
-pub(super) fn from_usual_text(text: &[u8]) -> Option<Timestamp> {
-    let millis = utc_millis(text).filter(|millis| (0..=LAST_MS).contains(millis))?;
+pub(super) fn from_usual_text(text: &[u8], day: &mut Day) -> Option<Timestamp> {
+    let millis = utc_millis(text, day).filter(|millis| (0..=LAST_MS).contains(millis))?;
     Some(Timestamp::from_millis(millis))
 }
 
 /// The moment that `text` names in RFC 3339, cut (not rounded) to the millisecond.
 pub(super) fn from_text(text: &[u8]) -> Result<Timestamp, Problem> {
-    let millis = match utc_millis(text) {
-        Some(millis) => millis,
-        None => rfc3339_millis(text).ok_or(Problem::TimeText)?,
-    };
+    let millis = rfc3339_millis(text).ok_or(Problem::TimeText)?;
     if (0..=LAST_MS).contains(&millis) {
         Ok(Timestamp::from_millis(millis))
     } else {
@@ -118,43 +124,78 @@ fn rfc3339_millis(text: &[u8]) -> Option<i64> {
 /// The moment that `YYYY-MM-DDTHH:MM:SS.mmmZ` names, eight characters at a time; `None` for every
 /// other form, and when there is no such moment.
 #[inline]
-fn utc_millis(text: &[u8]) -> Option<i64> {
-    const FORMS: [u64; 3] = [
-        u64::from_le_bytes(*b"0000-00-"),
-        u64::from_le_bytes(*b"00T00:00"),
-        u64::from_le_bytes(*b":00.000Z"),
-    ];
-    /// Ones where a form has something else than a digit.
-    const FIXED: [u64; 3] = [
-        0xff00_00ff_0000_0000,
-        0x0000_ff00_00ff_0000,
-        0xff00_0000_ff00_00ff,
-    ];
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
+fn utc_millis(text: &[u8], day: &mut Day) -> Option<i64> {
+    const DATE: Form = Form::new(*b"0000-00-");
+    const TIME: Form = Form::new(*b"00T00:00");
+    const REST: Form = Form::new(*b":00.000Z");
     let text: &[u8; 24] = text.try_into().ok()?;
     let (words, _) = text.as_chunks();
-    let mut odd = 0;
-    let mut digits = [0; 3];
-    for (((values, &word), form), fixed) in digits.iter_mut().zip(words).zip(FORMS).zip(FIXED) {
-        // A digit becomes its value, what else the form has becomes 0.
-        *values = u64::from_le_bytes(word) ^ form;
-        odd |= *values & fixed;
-        // Reaches the high bit from 10 on.
-        odd |= (values.wrapping_add(ONES * 0x76) | *values) & HIGHS;
-    }
-    if odd != 0 {
+    let &[date, time, rest] = words else {
         return None;
+    };
+    let [date, time, rest] = [date, time, rest].map(u64::from_le_bytes);
+    let (time_digits, rest_digits) = (TIME.digits(time)?, REST.digits(rest)?);
+    let (time_pairs, rest_pairs) = (pairs(time_digits), pairs(rest_digits));
+    let written = (date, time & 0xffff);
+    if day.text != written {
+        let date_pairs = pairs(DATE.digits(date)?);
+        let year = u32::from(date_pairs[0]) * 100 + u32::from(date_pairs[2]);
+        let days = days_since_epoch(year, date_pairs[5].into(), time_pairs[0].into())?;
+        *day = Day {
+            text: written,
+            days,
+        };
     }
-    // No byte is above 9, so that no sum leaves its byte.
-    let pairs = digits.map(|values| values * 10 + (values >> 8));
-    let [date, time, rest] = pairs.map(u64::to_le_bytes);
-    let year = u32::from(date[0]) * 100 + u32::from(date[2]);
-    let days = days_since_epoch(year, date[5].into(), time[0].into())?;
-    let seconds = second_of_day(time[3].into(), time[6].into(), rest[1].into())?;
-    let [_, _, last] = digits.map(u64::to_le_bytes);
-    let millis = u32::from(rest[4]) * 10 + u32::from(last[6]);
-    Some(days * DAY_MS + i64::from(seconds * 1000 + millis))
+    let seconds = second_of_day(
+        time_pairs[3].into(),
+        time_pairs[6].into(),
+        rest_pairs[1].into(),
+    )?;
+    let [.., last_digit, _] = rest_digits.to_le_bytes();
+    let millis = u32::from(rest_pairs[4]) * 10 + u32::from(last_digit);
+    Some(day.days * DAY_MS + i64::from(seconds * 1000 + millis))
+}
+
+/// Eight characters, of which those written as 0 are any digits.
+struct Form {
+    text: u64,
+    /// Ones where no digit is.
+    fixed: u64,
+}
+
+impl Form {
+    const fn new(text: [u8; 8]) -> Self {
+        let mut fixed = [0; 8];
+        let mut at = 0;
+        while at < text.len() {
+            if text[at] != b'0' {
+                fixed[at] = u8::MAX;
+            }
+            at += 1;
+        }
+        Self {
+            text: u64::from_le_bytes(text),
+            fixed: u64::from_le_bytes(fixed),
+        }
+    }
+
+    /// The values of the digits in `word`, and 0 for what else the form has; `None` for another form.
+    #[inline]
+    fn digits(&self, word: u64) -> Option<u64> {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const HIGHS: u64 = 0x8080_8080_8080_8080;
+        let values = word ^ self.text;
+        // Reaches the high bit from 10 on.
+        let beyond = (values.wrapping_add(ONES * 0x76) | values) & HIGHS;
+        ((values & self.fixed) | beyond == 0).then_some(values)
+    }
+}
+
+/// The number that each digit makes with the next one. No digit is above 9, so that no sum leaves its
+/// byte.
+#[inline]
+fn pairs(digits: u64) -> [u8; 8] {
+    (digits * 10 + (digits >> 8)).to_le_bytes()
 }
 
 /// Seconds since midnight; `None` when there is no such time.
@@ -277,8 +318,10 @@ mod tests {
             "0000-02-29T10:20:30.456Z",
             "2024-02-29T12:34:56.789Z",
         ];
+        // One for all: what was read before must not show.
+        let mut day = Day::default();
         for text in texts {
-            let read = utc_millis(text.as_bytes());
+            let read = utc_millis(text.as_bytes(), &mut day);
             assert!(read.is_some(), "{text}");
             assert_eq!(read, rfc3339_millis(text.as_bytes()), "{text}");
             // Whatever one byte of it becomes: the same, or the form is another one.
@@ -287,7 +330,7 @@ mod tests {
                     let mut odd = text.as_bytes().to_vec();
                     odd[at] = byte;
                     let slow = rfc3339_millis(&odd);
-                    if let Some(millis) = utc_millis(&odd) {
+                    if let Some(millis) = utc_millis(&odd, &mut day) {
                         assert_eq!(Some(millis), slow, "{text} {at} {byte}");
                     } else {
                         let is_digit = text.as_bytes()[at].is_ascii_digit();

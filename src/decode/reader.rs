@@ -4,7 +4,7 @@ use super::decimal::Decimal;
 use super::escape::unescape;
 use super::fault::{Fault, Problem};
 use super::json::is_number;
-use super::moment::{from_number, from_text, from_usual_text};
+use super::moment::{Day, from_number, from_text, from_usual_text};
 use super::plan::Field;
 use super::settings::Unit;
 use super::token::{Token, TokenKind};
@@ -22,8 +22,16 @@ const MAX_DURATION_MS: f64 = 1e12;
 pub(super) struct Reader<'t, 'w> {
     text: &'t str,
     tokens: &'w [Token],
+    scratch: &'w mut Scratch,
+}
+
+/// Memory of readers that lasts from event to event.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
     /// Where strings with escapes are unescaped.
-    scratch: &'w mut String,
+    text: String,
+    /// The day of the last time.
+    day: Day,
 }
 
 #[expect(
@@ -31,7 +39,7 @@ pub(super) struct Reader<'t, 'w> {
     reason = "each is called once or a few times for each kind; as calls they take a tenth of decoding more"
 )]
 impl<'t, 'w> Reader<'t, 'w> {
-    pub(super) fn new(text: &'t str, tokens: &'w [Token], scratch: &'w mut String) -> Self {
+    pub(super) fn new(text: &'t str, tokens: &'w [Token], scratch: &'w mut Scratch) -> Self {
         Self {
             text,
             tokens,
@@ -62,9 +70,9 @@ impl<'t, 'w> Reader<'t, 'w> {
         match token.kind() {
             TokenKind::Text => Some(token.of(self.text)),
             TokenKind::Escaped => {
-                self.scratch.clear();
-                unescape(token.of(self.text), self.scratch);
-                Some(self.scratch)
+                self.scratch.text.clear();
+                unescape(token.of(self.text), &mut self.scratch.text);
+                Some(&self.scratch.text)
             }
             TokenKind::Absent
             | TokenKind::Number
@@ -132,7 +140,8 @@ impl<'t, 'w> Reader<'t, 'w> {
             return Ok(None);
         }
         if token.is(TokenKind::Text)
-            && let Some(moment) = from_usual_text(token.of_bytes(self.text.as_bytes()))
+            && let Some(moment) =
+                from_usual_text(token.of_bytes(self.text.as_bytes()), &mut self.scratch.day)
         {
             return Ok(Some(moment));
         }
