@@ -3,6 +3,7 @@
 //! checkpoint is written, dead letters and notifications are flushed, connections are closed.
 
 use std::future::Future;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,6 +40,9 @@ use crate::time::{Clock, SystemClock, Timestamp};
 
 /// Reports of the source that may wait for the engine; a batch holds up to 500 messages.
 const CHANNEL: usize = 16;
+/// Threads of the runtime, with as many cores: one for the connection and the source, which hand on from
+/// one to the other best without changing threads, and one for pages.
+const MAX_WORKER_THREADS: usize = 2;
 /// How long notifications may take at the end.
 const SINK_GRACE: Duration = Duration::from_secs(3);
 /// How long the rest may take at the end.
@@ -89,8 +93,9 @@ pub struct Service {
 /// When the address cannot be bound, the checkpoint directory cannot be used, or the source meets
 /// what no waiting heals.
 pub fn run(service: Service) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(cores.min(MAX_WORKER_THREADS))
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
