@@ -55,85 +55,162 @@ pub fn value_of_bucket(bucket: u16) -> f64 {
     lowest + (width - 1.0) / 2.0
 }
 
-/// Counts by bucket, sparse and ordered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Buckets {
+/// Counts by bucket. Few are kept as a list, many as an array: adding to one takes the same short
+/// time, and a key with few contacts does not pay for one with many.
+#[derive(Clone, Debug)]
+pub struct Buckets(Counts);
+
+#[derive(Clone, Debug)]
+enum Counts {
     /// Bucket and count, ordered by bucket; no zero counts.
-    counts: Vec<(u16, i32)>,
+    List(Vec<(u16, i32)>),
+    /// The counts from bucket `first` on, and how many of them are not zero.
+    Array {
+        first: u16,
+        counts: Vec<i32>,
+        used: usize,
+    },
 }
+
+/// An array of this many bytes for each that the list would take is not too large.
+const ARRAY_BYTES_A_LIST_BYTE: usize = 2;
+/// An array begins and ends at multiples of so many buckets.
+const ARRAY_STEP: usize = 32;
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self(Counts::List(Vec::new()))
+    }
+}
+
+impl PartialEq for Buckets {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Buckets {}
 
 impl Buckets {
     /// Adds `count` (may be negative) to a bucket.
+    #[inline]
     pub fn add(&mut self, bucket: u16, count: i32) {
-        match self.counts.binary_search_by_key(&bucket, |entry| entry.0) {
+        if let Counts::Array {
+            first,
+            counts,
+            used,
+        } = &mut self.0
+            && let Some(at) = bucket.checked_sub(*first)
+            && let Some(known) = counts.get_mut(usize::from(at))
+        {
+            let was_used = usize::from(*known != 0);
+            *known += count;
+            *used = *used + usize::from(*known != 0) - was_used;
+            return;
+        }
+        self.add_outside(bucket, count);
+    }
+
+    /// Adds where no array has room for the bucket.
+    fn add_outside(&mut self, bucket: u16, count: i32) {
+        let counts = self.list();
+        match counts.binary_search_by_key(&bucket, |entry| entry.0) {
             Ok(at) => {
-                self.counts[at].1 += count;
-                if self.counts[at].1 == 0 {
-                    self.counts.remove(at);
+                counts[at].1 += count;
+                if counts[at].1 == 0 {
+                    counts.remove(at);
                 }
             }
-            Err(at) => {
-                if count != 0 {
-                    self.counts.insert(at, (bucket, count));
-                }
+            Err(at) if count != 0 => counts.insert(at, (bucket, count)),
+            Err(_) => {}
+        }
+        self.choose_form();
+    }
+
+    /// The counts as a list, whatever they were.
+    fn list(&mut self) -> &mut Vec<(u16, i32)> {
+        if matches!(self.0, Counts::Array { .. }) {
+            self.0 = Counts::List(self.iter().collect());
+        }
+        match &mut self.0 {
+            Counts::List(counts) => counts,
+            Counts::Array { .. } => unreachable!("has just been made a list"),
+        }
+    }
+
+    /// Makes an array of a list that is long for the buckets it spans.
+    fn choose_form(&mut self) {
+        let Counts::List(list) = &self.0 else { return };
+        let (Some(&(lowest, _)), Some(&(highest, _))) = (list.first(), list.last()) else {
+            return;
+        };
+        let from = usize::from(lowest) / ARRAY_STEP * ARRAY_STEP;
+        let length = usize::from(highest) / ARRAY_STEP * ARRAY_STEP + ARRAY_STEP - from;
+        let bytes = length * size_of::<i32>();
+        if bytes > list.len() * size_of::<(u16, i32)>() * ARRAY_BYTES_A_LIST_BYTE {
+            return;
+        }
+        let mut counts = vec![0; length];
+        for (bucket, count) in list {
+            counts[usize::from(*bucket) - from] = *count;
+        }
+        self.0 = Counts::Array {
+            first: u16::try_from(from).unwrap_or(lowest),
+            used: list.len(),
+            counts,
+        };
+    }
+
+    /// Gives up an array that has become empty for its length.
+    fn give_up_array(&mut self) {
+        if let Counts::Array { counts, used, .. } = &self.0 {
+            // Half as full as when it was made, so that it does not come and go.
+            let listed = used * size_of::<(u16, i32)>() * ARRAY_BYTES_A_LIST_BYTE;
+            if counts.len() * size_of::<i32>() > 2 * listed {
+                self.list();
             }
         }
     }
 
     /// Adds changes of different buckets, ordered by bucket.
     pub fn add_all(&mut self, changes: &[(u16, i32)]) {
-        if changes.len() * 8 < self.counts.len() {
-            for (bucket, count) in changes {
-                self.add(*bucket, *count);
+        match &mut self.0 {
+            Counts::List(counts) if changes.len() * 8 >= counts.len() => {
+                merge(counts, changes);
+                self.choose_form();
             }
-            return;
+            Counts::List(_) | Counts::Array { .. } => {
+                for (bucket, count) in changes {
+                    self.add(*bucket, *count);
+                }
+                self.give_up_array();
+            }
         }
-        // Merged from the end, in place.
-        let known = self.counts.len();
-        let mut from = known;
-        let mut to = known + self.count_missing(changes);
-        self.counts.resize(to, (0, 0));
-        for (bucket, count) in changes.iter().rev() {
-            while from > 0 && self.counts[from - 1].0 > *bucket {
-                from -= 1;
-                to -= 1;
-                self.counts[to] = self.counts[from];
-            }
-            let mut sum = *count;
-            if from > 0 && self.counts[from - 1].0 == *bucket {
-                from -= 1;
-                sum += self.counts[from].1;
-            }
-            to -= 1;
-            self.counts[to] = (*bucket, sum);
-        }
-        self.counts.retain(|entry| entry.1 != 0);
-    }
-
-    /// How many of these buckets, which are ordered, hold no count.
-    fn count_missing(&self, changes: &[(u16, i32)]) -> usize {
-        let mut known = self.counts.iter().peekable();
-        let is_missing = |change: &&(u16, i32)| {
-            while known.next_if(|entry| entry.0 < change.0).is_some() {}
-            known.peek().is_none_or(|entry| entry.0 != change.0)
-        };
-        changes.iter().filter(is_missing).count()
     }
 
     /// Nothing counted.
     pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
+        match &self.0 {
+            Counts::List(counts) => counts.is_empty(),
+            Counts::Array { used, .. } => *used == 0,
+        }
     }
 
-    /// Bucket and count, ordered by bucket.
+    /// Bucket and count, ordered by bucket; no zero counts.
     pub fn iter(&self) -> impl Iterator<Item = (u16, i32)> + '_ {
-        self.counts.iter().copied()
+        let (list, first, array): (&[_], _, &[_]) = match &self.0 {
+            Counts::List(counts) => (counts, 0, &[]),
+            Counts::Array { first, counts, .. } => (&[], *first, counts),
+        };
+        let array = (first..).zip(array.iter().copied());
+        let listed = list.iter().copied();
+        listed.chain(array.filter(|(_, count)| *count != 0))
     }
 
     /// Nearest-rank quantiles in seconds: the bucket of the value with rank
     /// ceil(n x permille / 1000). `None` without samples.
     pub fn quantiles(&self) -> Option<Quantiles> {
-        let total: i64 = self.counts.iter().map(|entry| i64::from(entry.1)).sum();
+        let total: i64 = self.iter().map(|entry| i64::from(entry.1)).sum();
         if total <= 0 {
             return None;
         }
@@ -150,6 +227,38 @@ impl Buckets {
         }
         Some(quantiles)
     }
+}
+
+/// Adds changes of different buckets, ordered by bucket, to a list: from the end, in place.
+fn merge(known: &mut Vec<(u16, i32)>, changes: &[(u16, i32)]) {
+    let mut from = known.len();
+    let mut to = from + count_missing(known, changes);
+    known.resize(to, (0, 0));
+    for (bucket, count) in changes.iter().rev() {
+        while from > 0 && known[from - 1].0 > *bucket {
+            from -= 1;
+            to -= 1;
+            known[to] = known[from];
+        }
+        let mut sum = *count;
+        if from > 0 && known[from - 1].0 == *bucket {
+            from -= 1;
+            sum += known[from].1;
+        }
+        to -= 1;
+        known[to] = (*bucket, sum);
+    }
+    known.retain(|entry| entry.1 != 0);
+}
+
+/// How many of these buckets, which are ordered, have no count in an ordered list.
+fn count_missing(known: &[(u16, i32)], changes: &[(u16, i32)]) -> usize {
+    let mut known = known.iter().peekable();
+    let is_missing = |change: &&(u16, i32)| {
+        while known.next_if(|entry| entry.0 < change.0).is_some() {}
+        known.peek().is_none_or(|entry| entry.0 != change.0)
+    };
+    changes.iter().filter(is_missing).count()
 }
 
 #[cfg(test)]
@@ -189,7 +298,7 @@ mod tests {
         /// One by one or all at once is the same.
         #[test]
         fn many_changes_are_each_of_them(rounds in proptest::collection::vec(
-            proptest::collection::btree_map(0_u16..40, -3_i32..4, 0..30), 0..6)) {
+            proptest::collection::btree_map(0_u16..140, -3_i32..4, 0..90), 0..9)) {
             let (mut at_once, mut one_by_one) = (Buckets::default(), Buckets::default());
             for round in rounds {
                 let changes: Vec<(u16, i32)> = round.into_iter().collect();
@@ -198,6 +307,8 @@ mod tests {
                     one_by_one.add(bucket, count);
                 }
                 proptest::prop_assert_eq!(&at_once, &one_by_one);
+                proptest::prop_assert!(at_once.iter().all(|(_, count)| count != 0));
+                proptest::prop_assert_eq!(at_once.is_empty(), at_once.iter().next().is_none());
             }
         }
     }
