@@ -3,19 +3,19 @@
 
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::Dimensions;
 use super::chain::{Effects, FirstContact, Inserted};
 use super::chains::Chains;
 use super::contact::Contact;
-use super::delta::Delta;
+use super::first_rows::Fate;
 use super::ledger::{Body, Entry, InteractionBody, Ledger, SurveyBody};
 use super::panes::Panes;
 use super::routes::{RouteId, Routes};
+use super::row::Row;
 use super::settings::Settings;
-use super::view::Lifetime;
+use super::tally::{Tallies, Tally};
 use crate::event::{Direction, Event, HashKey, IdHash, Interaction, Survey};
 use crate::kpi::{self, Count, FcrMatch, FcrMethod, Totals};
 use crate::time::{Timestamp, millis_of};
@@ -24,6 +24,14 @@ use crate::window::WindowGeometry;
 /// Pairs customer and issue to a chain; the parts are keyed hashes already.
 const CHAIN_KEY: HashKey = HashKey::from_bytes(*b"cxpulse chain id");
 
+/// Whether a record that is booked counts in the counters of its keys, as each does once, or leaves
+/// them as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counters {
+    Move,
+    Stay,
+}
+
 /// Gives contributions and takes them back.
 #[derive(Debug)]
 pub(super) struct Booking {
@@ -31,8 +39,8 @@ pub(super) struct Booking {
     pub(super) routes: Routes,
     pub(super) chains: Chains,
     pub(super) panes: Panes,
-    /// Counters on their way to their keys, by route.
-    pending_lifetimes: HashMap<RouteId, Lifetime, DefaultHashBuilder>,
+    /// Counters on their way to their keys.
+    tallies: Tallies,
     pub(super) handle_time_bounds_ms: Vec<u64>,
 }
 
@@ -75,7 +83,7 @@ impl Booking {
             routes: Routes::new(settings),
             chains: Chains::new(horizon_ms, lateness_ms, fcr.max_contacts),
             panes: Panes::new(geometries, has_quantiles, !by_flag),
-            pending_lifetimes: HashMap::default(),
+            tallies: Tallies::default(),
             handle_time_bounds_ms: settings.kpis.handle_time_bounds_ms.clone(),
         }
     }
@@ -116,7 +124,7 @@ impl Booking {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.panes.is_full()
+        self.panes.is_full() || self.tallies.is_full()
     }
 
     /// Contacts remembered.
@@ -259,10 +267,10 @@ impl Booking {
             self.routes.release(route);
             return;
         }
-        self.book(&entry, -1);
+        self.book(&entry, -1, Counters::Stay);
         self.routes.release(entry.route);
         let moved = Entry { route, ..entry };
-        self.book(&moved, 1);
+        self.book(&moved, 1, Counters::Stay);
         ledger.set_route(place, route);
     }
 
@@ -274,24 +282,27 @@ impl Booking {
         }
     }
 
-    /// Gives the contribution of a version. A withdrawn one has none.
-    pub(super) fn give(&mut self, id: IdHash, entry: &Entry, event: &Event) -> Option<Inserted> {
-        self.book(entry, 1);
-        let (Some(chain), Event::Interaction(interaction)) = (chain_of(entry), event) else {
-            return None;
-        };
-        let contact = self.rules.contact(id, entry.route, interaction);
-        let mut effects = Booked::default();
-        let inserted = self
-            .chains
-            .insert(chain, contact, &mut self.routes, &mut effects);
-        self.book_effects(effects);
-        Some(inserted)
+    /// Gives the contribution of a version; a withdrawn one has none. A first version counts in the
+    /// counters of its keys.
+    pub(super) fn give(&mut self, id: IdHash, entry: &Entry, event: &Event, counters: Counters) {
+        self.book(entry, 1, counters);
+        let mut inserted = Inserted::default();
+        if let (Some(chain), Event::Interaction(interaction)) = (chain_of(entry), event) {
+            let contact = self.rules.contact(id, entry.route, interaction);
+            let mut effects = Booked::default();
+            inserted = self
+                .chains
+                .insert(chain, contact, &mut self.routes, &mut effects);
+            self.book_effects(effects);
+        }
+        if counters == Counters::Move {
+            self.tally(entry, inserted);
+        }
     }
 
     /// Takes the contribution of a version back.
     pub(super) fn take(&mut self, id: IdHash, entry: &Entry) {
-        self.book(entry, -1);
+        self.book(entry, -1, Counters::Stay);
         let Some(chain) = chain_of(entry) else { return };
         let mut effects = Booked::default();
         let unchained = self
@@ -303,22 +314,34 @@ impl Booking {
         }
     }
 
-    /// Books what a record adds by itself, or takes it back with `sign` -1.
-    fn book(&mut self, entry: &Entry, sign: i64) {
+    /// Books what a record adds by itself, or takes it back with `sign` -1. What is folded counts in
+    /// the counters as well; where it is not to, that is undone here.
+    fn book(&mut self, entry: &Entry, sign: i64, counters: Counters) {
         if entry.excluded {
             return;
         }
-        if let Some(delta) = self
+        let target_ms = self.routes.route(entry.route).target_ms;
+        let delta = self
             .panes
-            .delta(entry.event_time, entry.route, &mut self.routes)
-        {
-            let target_ms = self.routes.route(entry.route).target_ms;
+            .delta(entry.event_time, entry.route, &mut self.routes);
+        let is_folded = delta.is_some();
+        if let Some(delta) = delta {
             self.rules
                 .record(&mut delta.totals, &entry.body, target_ms, sign);
             if let Some(handle_ms) = handled_ms(&entry.body) {
                 delta.handle_time(handle_ms, if sign > 0 { 1 } else { -1 });
             }
         }
+        let is_counted = counters == Counters::Move;
+        if is_folded == is_counted {
+            return;
+        }
+        let sign = if is_counted { sign } else { -sign };
+        let mut totals = Totals::default();
+        self.rules.record(&mut totals, &entry.body, target_ms, sign);
+        let mut row = Row::default();
+        row.fill(&totals, std::iter::empty());
+        self.routes.count_records(entry.route, &row);
     }
 
     fn book_effects(&mut self, effects: Booked) {
@@ -327,52 +350,35 @@ impl Booking {
         }
     }
 
-    /// Counts the first version of a record in the counters of its keys.
-    pub(super) fn count(&mut self, entry: &Entry, inserted: Option<Inserted>) {
-        let target_ms = self.routes.route(entry.route).target_ms;
-        let rules = &self.rules;
-        let bounds_ms = &self.handle_time_bounds_ms;
+    /// Counts what the counters of a first version's keys have beside its totals.
+    fn tally(&mut self, entry: &Entry, inserted: Inserted) {
         let routes = &mut self.routes;
-        let lifetime = self
-            .pending_lifetimes
-            .entry(entry.route)
-            .or_insert_with(|| {
-                routes.retain(entry.route);
-                Lifetime::default()
-            });
-        rules.record(&mut lifetime.totals, &entry.body, target_ms, 1);
         if let Some(handle_ms) = handled_ms(&entry.body) {
-            lifetime.handle_time_buckets.resize(bounds_ms.len() + 1, 0);
+            let bounds_ms = &self.handle_time_bounds_ms;
             let bucket = bounds_ms.partition_point(|bound_ms| *bound_ms < handle_ms);
-            lifetime.handle_time_buckets[bucket] += 1;
+            let bucket = Tally::HandleTime(u16::try_from(bucket).unwrap_or(u16::MAX));
+            self.tallies.push(entry.route, bucket, routes);
         }
         if let Body::Interaction(interaction) = &entry.body {
             let is_contact = interaction.inbound && !interaction.abandoned;
-            lifetime.contacts_unidentified += u64::from(is_contact && interaction.chain.is_none());
+            if is_contact && interaction.chain.is_none() {
+                self.tallies
+                    .push(entry.route, Tally::ContactUnidentified, routes);
+            }
         }
-        let Some(inserted) = inserted else { return };
-        lifetime.contacts_first += u64::from(inserted.first);
+        if inserted.first {
+            self.tallies.push(entry.route, Tally::ContactFirst, routes);
+        }
         if let Some(route) = inserted.retracted {
-            let loser = self.pending_lifetimes.entry(route).or_insert_with(|| {
-                routes.retain(route);
-                Lifetime::default()
-            });
-            loser.contacts_retracted += 1;
+            self.tallies.push(route, Tally::ContactRetracted, routes);
         }
     }
 
     /// Folds what has been gathered into windows, panes and counters.
     pub(super) fn fold(&mut self) {
         self.panes.fold(&mut self.routes);
-        for (route, lifetime) in self.pending_lifetimes.drain() {
-            let keys: SmallVec<[_; 8]> = self.routes.route(route).keys.iter().copied().collect();
-            for id in keys {
-                if let Some(key) = self.routes.key_mut(id) {
-                    Arc::make_mut(&mut key.lifetime).add(&lifetime);
-                }
-            }
-            self.routes.release(route);
-        }
+        let buckets = self.handle_time_bounds_ms.len() + 1;
+        self.tallies.fold(buckets, &mut self.routes);
     }
 
     /// Forgets contacts and panes that are no longer needed once stream time is here.
@@ -482,7 +488,7 @@ struct Booked(SmallVec<[Effect; 8]>);
 struct Effect {
     moment: Timestamp,
     route: RouteId,
-    sign: i64,
+    sign: i32,
     what: What,
 }
 
@@ -491,12 +497,16 @@ enum What {
     Episode(i64),
 }
 
+fn unit(sign: i64) -> i32 {
+    if sign > 0 { 1 } else { -1 }
+}
+
 impl Effects for Booked {
     fn first_contact(&mut self, moment: Timestamp, route: RouteId, first: FirstContact, sign: i64) {
         self.0.push(Effect {
             moment,
             route,
-            sign,
+            sign: unit(sign),
             what: What::First(first),
         });
     }
@@ -505,7 +515,7 @@ impl Effects for Booked {
         self.0.push(Effect {
             moment,
             route,
-            sign,
+            sign: unit(sign),
             what: What::Episode(milliseconds),
         });
     }
@@ -513,28 +523,27 @@ impl Effects for Booked {
 
 impl Effect {
     fn book(&self, panes: &mut Panes, routes: &mut Routes, rules: &Rules) {
-        if rules.by_flag && matches!(self.what, What::First(_)) {
-            return;
-        }
-        let Some(delta) = panes.delta(self.moment, self.route, routes) else {
-            return;
-        };
+        let (moment, route, sign) = (self.moment, self.route, self.sign);
         match self.what {
-            What::First(first) => book_first(delta, first, self.sign, rules.horizon_ms),
+            What::First(_) if rules.by_flag => {}
+            What::First(first) => {
+                let fate = fate_of(first, rules.horizon_ms);
+                panes.first_contact(moment, route, fate, sign, routes);
+            }
             What::Episode(milliseconds) => {
-                kpi::record_time_to_resolution(&mut delta.totals, milliseconds, self.sign);
+                panes.episode(moment, route, milliseconds, sign, routes);
             }
         }
     }
 }
 
-fn book_first(delta: &mut Delta, first: FirstContact, sign: i64, horizon_ms: i64) {
-    delta.totals.count(Count::FcrFirst, sign);
-    if first.failed {
-        delta.totals.count(Count::FcrFailedAtOnce, sign);
-    } else if let Some(delay_ms) = first.repeat_delay_ms {
-        delta.repeat(kpi::repeat_step(delay_ms, horizon_ms), sign);
-    } else {
-        delta.totals.count(Count::FcrResolved, sign);
+fn fate_of(first: FirstContact, horizon_ms: i64) -> Fate {
+    match first.repeat_delay_ms {
+        _ if first.failed => Fate::Failed,
+        Some(delay_ms) => {
+            let step = kpi::repeat_step(delay_ms, horizon_ms);
+            Fate::Repeated(u8::try_from(step).unwrap_or(u8::MAX))
+        }
+        None => Fate::Resolved,
     }
 }

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
-use super::delta::{Figure, Items};
-use super::routes::KeyId;
+use super::first_rows::{Fate, FirstRow, PackedFirstRow};
+use super::routes::{KeyId, Routes};
 use super::window::WindowCell;
-use crate::kpi::{Count, STEPS};
+use crate::kpi::STEPS;
 use crate::time::Timestamp;
 use crate::window::Range;
 
@@ -26,24 +26,15 @@ pub(super) struct FirstContacts {
 
 impl FirstContacts {
     /// Those of a row.
-    pub(super) fn of(items: &Items) -> Self {
+    #[inline]
+    pub(super) fn of(row: FirstRow) -> Self {
         let mut sum = Self::default();
-        for item in items {
-            match item.figure() {
-                Figure::Count(at) if at == Count::FcrFirst.index() => sum.first = item.amount(),
-                Figure::Count(at) if at == Count::FcrResolved.index() => {
-                    sum.resolved = item.amount();
-                }
-                Figure::Count(at) if at == Count::FcrFailedAtOnce.index() => {
-                    sum.failed_at_once = item.amount();
-                }
-                // Ordered by step, as items are.
-                Figure::Repeats(step) => {
-                    let step = u8::try_from(step).unwrap_or(u8::MAX);
-                    sum.repeats.push((step, item.amount()));
-                }
-                Figure::Count(_) | Figure::Squares(_) | Figure::Bucket(_) => {}
-            }
+        let count = i64::from(row.count);
+        sum.first = count;
+        match row.fate {
+            Fate::Resolved => sum.resolved = count,
+            Fate::Failed => sum.failed_at_once = count,
+            Fate::Repeated(step) => sum.repeats.push((step, count)),
         }
         sum
     }
@@ -154,55 +145,70 @@ impl Covered {
         if moment >= self.mature.to.max(self.followed.to) {
             return Parts::NONE;
         }
-        let mut at_risk = 0;
-        if self.followed.contains(moment) {
-            for (step, range) in self.at_risk.iter().enumerate() {
-                at_risk |= u32::from(range.contains(moment)) << step;
-            }
-        }
+        let followed = self.followed.contains(moment);
+        let steps = if followed { self.steps_at(moment) } else { 0 };
         Parts {
             mature: self.mature.contains(moment),
-            followed: self.followed.contains(moment),
-            at_risk,
+            followed,
+            at_risk: !(u32::MAX << steps),
         }
+    }
+
+    /// How many whole steps a moment of the followed cohort has been followed for: each is followed
+    /// for no longer than the one before.
+    fn steps_at(&self, moment: Timestamp) -> usize {
+        self.at_risk.partition_point(|range| moment < range.to)
     }
 }
 
-/// The first contacts of one pane by key.
+/// The first contacts of one pane.
 #[derive(Debug, Default)]
 struct Cohort {
-    /// Ordered by key, as the cells that they are counted in lie in memory.
+    /// By key, ordered as the cells that they are counted in lie in memory.
     settled: Vec<(KeyId, FirstContacts)>,
-    /// Keys that are not among them.
-    recent: HashMap<KeyId, FirstContacts, DefaultHashBuilder>,
+    /// Those that have not been added up by key yet.
+    recent: Vec<PackedFirstRow>,
 }
 
 impl Cohort {
-    fn add(&mut self, key: KeyId, added: &FirstContacts) {
-        match self.settled.binary_search_by_key(&key, |known| known.0) {
-            Ok(at) => self.settled[at].1.add(added),
-            Err(_) => self.recent.entry(key).or_default().add(added),
-        }
-    }
-
-    /// Brings recent keys in order, where they are not so few that it is not worth it.
-    fn settle(&mut self) {
+    /// Adds recent rows up by key, where they are not so few that it is not worth it.
+    fn settle(&mut self, routes: &Routes) {
         if self.recent.len() * 8 <= self.settled.len() {
             return;
         }
+        let mut sums: HashMap<KeyId, FirstContacts, DefaultHashBuilder> = HashMap::default();
+        for row in self.recent.drain(..).map(PackedFirstRow::row) {
+            let contacts = FirstContacts::of(row);
+            for key in &routes.route(row.route).keys {
+                sums.entry(*key).or_default().add(&contacts);
+            }
+        }
+        for (key, sum) in &mut self.settled {
+            if let Some(added) = sums.remove(key) {
+                sum.add(&added);
+            }
+        }
+        self.settled.extend(sums);
         self.settled.retain(|(_, sum)| !sum.is_empty());
-        let recent = self.recent.drain().filter(|(_, sum)| !sum.is_empty());
-        self.settled.extend(recent);
         self.settled.sort_unstable_by_key(|known| known.0);
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&KeyId, &FirstContacts)> {
-        let settled = self.settled.iter().map(|(key, sum)| (key, sum));
-        settled.chain(&self.recent)
+    /// Calls `visit` with what there is, each key once or more.
+    fn each(&self, routes: &Routes, visit: &mut impl FnMut(KeyId, &FirstContacts)) {
+        for (key, sum) in &self.settled {
+            visit(*key, sum);
+        }
+        for row in self.recent.iter().copied().map(PackedFirstRow::row) {
+            let contacts = FirstContacts::of(row);
+            for key in &routes.route(row.route).keys {
+                visit(*key, &contacts);
+            }
+        }
     }
 }
 
-/// The cohorts of a window that is longer than the horizon, by its panes.
+/// The cohorts of a window that is longer than the horizon, by its panes. What is in them is in the
+/// rows of first contacts as well, which hold the references to routes and stay for longer.
 #[derive(Debug)]
 pub(super) struct Cohorts {
     pane_ms: i64,
@@ -217,20 +223,18 @@ impl Cohorts {
         }
     }
 
-    /// Adds first contacts of a moment to their keys.
-    pub(super) fn add(&mut self, moment: Timestamp, keys: &[KeyId], added: &FirstContacts) {
+    /// Adds first contacts of a moment.
+    pub(super) fn add(&mut self, moment: Timestamp, row: FirstRow) {
         let pane = moment.as_millis().div_euclid(self.pane_ms);
         let cohort = self.panes.entry(pane).or_default();
-        for key in keys {
-            cohort.add(*key, added);
-        }
+        cohort.recent.extend(PackedFirstRow::of(row));
     }
 
     /// Calls `visit` for each key of each pane whose parts change, with the sign of the change.
     pub(super) fn moved(
         &mut self,
-        before: &Covered,
-        after: &Covered,
+        (before, after): (&Covered, &Covered),
+        routes: &Routes,
         mut visit: impl FnMut(KeyId, &FirstContacts, Parts, i64),
     ) {
         if before == after {
@@ -239,14 +243,14 @@ impl Cohorts {
         for (pane, cohort) in &mut self.panes {
             let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
             let (was, is) = (before.parts_at(start), after.parts_at(start));
-            for (parts, sign) in [(is.without(was), 1), (was.without(is), -1)] {
-                if parts == Parts::NONE {
-                    continue;
-                }
-                cohort.settle();
-                for (key, sum) in cohort.iter() {
-                    visit(*key, sum, parts, sign);
-                }
+            let changes = [(is.without(was), 1), (was.without(is), -1)];
+            if was != is {
+                cohort.settle(routes);
+            }
+            for (parts, sign) in changes.into_iter().filter(|change| change.0 != Parts::NONE) {
+                cohort.each(routes, &mut |key, contacts| {
+                    visit(key, contacts, parts, sign)
+                });
             }
         }
     }
@@ -265,6 +269,7 @@ impl Cohorts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::routes::RouteId;
     use super::*;
 
     fn contacts(first: i64, failed_at_once: i64, repeats: &[(u8, i64)]) -> FirstContacts {
@@ -286,18 +291,19 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_the_same_before_and_after_they_are_brought_in_order() {
-        let mut cohort = Cohort::default();
-        for key in [3, 1, 2, 1] {
-            cohort.add(KeyId(key), &contacts(1, 0, &[]));
-        }
-        cohort.settle();
-        assert!(cohort.recent.is_empty());
-        cohort.add(KeyId(2), &contacts(-1, 0, &[]));
-        cohort.add(KeyId(0), &contacts(5, 0, &[(27, 4)]));
-        cohort.settle();
-        let seen: Vec<(u32, i64)> = cohort.iter().map(|(key, sum)| (key.0, sum.first)).collect();
-        assert_eq!(seen, [(0, 5), (1, 2), (3, 1)]);
+    fn a_row_is_what_it_says() {
+        let of = |fate, count| {
+            FirstContacts::of(FirstRow {
+                route: RouteId(0),
+                fate,
+                count,
+            })
+        };
+        assert_eq!(of(Fate::Resolved, 3), contacts(3, 0, &[]));
+        assert_eq!(of(Fate::Failed, -2), contacts(-2, -2, &[]));
+        let repeated = of(Fate::Repeated(9), 2);
+        assert_eq!((repeated.first, repeated.resolved), (2, 0));
+        assert_eq!(repeated.repeats.as_slice(), [(9, 2)]);
     }
 
     #[test]

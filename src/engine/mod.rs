@@ -13,20 +13,23 @@ mod chains;
 mod cohorts;
 mod contact;
 mod delta;
+mod first_rows;
 mod hashing;
 mod history;
 mod kept_view;
-mod key_sums;
 mod ledger;
+mod marks;
 mod panes;
 mod persist;
 mod recall;
 mod routes;
+mod row;
 mod rows;
 mod settings;
 mod slab;
 mod slot;
 mod snapshot;
+mod tally;
 mod view;
 mod waiting;
 mod window;
@@ -43,7 +46,7 @@ pub use settings::Settings;
 pub use view::{BreakdownView, KeyView, Lifetime, Stats, View, WindowView};
 
 use accounting::Accounting;
-use booking::Booking;
+use booking::{Booking, Counters};
 use ledger::{Entry, Ledger, Version};
 use slab::Place;
 use waiting::Waiting;
@@ -294,12 +297,14 @@ impl Engine {
         if let Some((_, known)) = known {
             self.booking.take(id, known);
         }
-        let first_count = !entry.counted && !entry.excluded;
-        let inserted = self.booking.give(id, &entry, event);
-        if first_count {
-            self.booking.count(&entry, inserted);
-            entry.counted = true;
-        }
+        let is_first_count = !entry.counted && !entry.excluded;
+        let counters = if is_first_count {
+            Counters::Move
+        } else {
+            Counters::Stay
+        };
+        self.booking.give(id, &entry, event, counters);
+        entry.counted |= is_first_count;
         self.booking.count_overflow(entry.route);
         let moves_surveys = event.kind() == Kind::Interaction;
         self.ledger.put(id, &entry, known);

@@ -1,7 +1,11 @@
-//! Panes and windows: contributions are gathered per moment and route, folded into the running
-//! totals of each window and kept as rows in the pane of their event time. As the windows move,
-//! rows that leave are subtracted and rows that enter (a delayed window, a mature cohort) are
-//! added. All of it is integer arithmetic, so a total is exactly the sum of the rows in its range.
+//! Panes and windows: contributions are gathered per moment and route, folded into what the windows
+//! count and kept as rows in the pane of their event time. As the windows move, rows that leave are
+//! subtracted and rows that enter (a delayed window, a mature cohort) are added. All of it is integer
+//! arithmetic, so a total is exactly the sum of the rows in its range.
+//!
+//! What comes is nearly always in every window. So it is added once to a sum that all windows share,
+//! and each window keeps its own difference to that: what it does not cover, taken out. A window's
+//! total is the shared sum and its own difference together.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +13,23 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind, decode, encode};
-use super::cohorts::FirstContacts;
-use super::delta::{Delta, Figure, Item, Items, read_row, write_row};
-use super::key_sums::KeySums;
+use super::delta::Delta;
+use super::first_rows::{Fate, FirstRow, FirstRows};
+use super::marks::Marks;
 use super::routes::{KeyId, RouteId, Routes};
+use super::row::Row;
 use super::rows::{Rows, renumbered};
-use super::window::{Window, WindowCell};
-use crate::kpi::Count;
+use super::window::{Stored, Window, WindowCell, add_first};
+use crate::kpi::{self, Count, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, WindowGeometry, common_pane_ms};
 
-/// Deltas gathered before they are folded even without a view: a few milliseconds of work.
+/// Deltas gathered before they are folded even without a view: what a cache holds, and a few
+/// milliseconds of work.
 const MAX_PENDING: usize = 1024;
+
+/// Changes of older panes gathered before they are folded.
+const MAX_OLDER: usize = 4096;
 
 /// All panes and windows.
 #[derive(Debug)]
@@ -28,26 +37,55 @@ pub(super) struct Panes {
     pane_ms: i64,
     /// Rows keep their exact moment, since a delayed window ends inside a pane.
     exact_moments: bool,
-    /// On their way to the windows; empty but for the time of a fold or a move.
-    sums: KeySums,
+    /// Breakdowns with handle-time quantiles.
+    has_quantiles: Vec<bool>,
     windows: Vec<Window>,
+    /// By key, the sum of all rows that came while a window covered them.
+    shared: Vec<Totals>,
+    marks: Marks,
     /// The instant the windows stand at; `None` until the first view.
     at: Option<Timestamp>,
-    /// All that was added; a pane is dropped once it has left every window for good.
+    /// What records added, and episodes; a pane is dropped once it has left every window for good.
     rows: Rows,
-    /// Of that what follows from first contacts: kept for as long as they are followed, which is the
-    /// FCR horizon longer.
-    first_rows: Rows,
+    /// What first contacts came to: kept for as long as they are followed, which is the FCR horizon
+    /// longer.
+    first_rows: FirstRows,
     /// Rows are kept for so much longer than the windows look back, milliseconds.
     kept_ms: i64,
-    /// First contacts are told by repeat contacts.
-    by_repeats: bool,
-    /// What is gathered before it is folded: moment, route and place in `deltas`.
+    gathered: Gathered,
+    capture: Option<PaneCapture>,
+}
+
+/// What has come and has not been folded. Each item holds a reference to its route.
+#[derive(Debug)]
+struct Gathered {
+    /// Moment, route and place in `deltas`.
     pending: Vec<(Timestamp, RouteId, usize)>,
-    pending_index: HashMap<(Timestamp, RouteId), usize, DefaultHashBuilder>,
     /// Those behind the last pending one are empty and keep their memory.
     deltas: Vec<Delta>,
-    capture: Option<PaneCapture>,
+    /// The pane that nearly all events lie in: the newest one that any lay in.
+    head: Range,
+    /// By route: round, and place in `deltas` of its delta in that pane if the round is this one.
+    head_places: Vec<(u32, u32)>,
+    round: u32,
+    /// Places in `deltas` for other panes.
+    places: HashMap<(Timestamp, RouteId), usize, DefaultHashBuilder>,
+    /// What contacts changed in older panes: mostly one change a moment and route.
+    older: Vec<Older>,
+}
+
+/// A change of an older pane.
+#[derive(Clone, Copy, Debug)]
+struct Older {
+    moment: Timestamp,
+    route: RouteId,
+    change: Change,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    First(Fate, i32),
+    Episode(i64, i32),
 }
 
 /// Which windows cover a moment, in their order.
@@ -58,8 +96,8 @@ type Covering = SmallVec<[bool; 8]>;
 #[derive(Debug)]
 struct PaneCapture {
     numbers: RouteNumbers,
-    /// Pane, and length of its rows and of those of first contacts when the capture began, the last
-    /// first.
+    /// Pane, bytes of its rows and number of those of first contacts when the capture began, the
+    /// last first.
     lengths: Vec<(i64, [usize; 2])>,
     /// The pane under way, a copy of its rows, and how much of that has been handed out: it may be
     /// long, and dropped before its end.
@@ -68,11 +106,84 @@ struct PaneCapture {
     taken: usize,
 }
 
-/// The counts that follow from first contacts, beside their repeats.
-const FIRST_CONTACTS: [Count; 3] = [Count::FcrFirst, Count::FcrResolved, Count::FcrFailedAtOnce];
+/// A pane, its rows and its rows of first contacts, or a part of each.
+type CapturedPane = (i64, Vec<u8>, Vec<u8>);
 
 /// Bytes of rows in one captured section.
 const SECTION_BYTES: usize = 1 << 16;
+
+impl Gathered {
+    fn new() -> Self {
+        Self {
+            pending: Vec::new(),
+            deltas: Vec::new(),
+            head: Range::EMPTY,
+            head_places: Vec::new(),
+            round: 1,
+            places: HashMap::default(),
+            older: Vec::new(),
+        }
+    }
+
+    /// The delta of a route in the head pane.
+    #[inline]
+    fn in_head(&mut self, route: RouteId, routes: &mut Routes) -> Option<&mut Delta> {
+        let at = route.at();
+        if self.head_places.len() <= at {
+            self.head_places.resize(at + 1, (0, 0));
+        }
+        if self.head_places[at].0 != self.round {
+            let place = self.begin(self.head.from, route, routes);
+            self.head_places[at] = (self.round, u32::try_from(place).unwrap_or(u32::MAX));
+        }
+        let place = usize::try_from(self.head_places[at].1).ok()?;
+        self.deltas.get_mut(place)
+    }
+
+    /// A new delta.
+    fn begin(&mut self, moment: Timestamp, route: RouteId, routes: &mut Routes) -> usize {
+        routes.retain(route);
+        let place = self.pending.len();
+        self.pending.push((moment, route, place));
+        if self.deltas.len() == place {
+            self.deltas.push(Delta::default());
+        }
+        place
+    }
+
+    /// The delta of a route at a moment that is not in the head pane.
+    fn elsewhere(
+        &mut self,
+        moment: Timestamp,
+        route: RouteId,
+        routes: &mut Routes,
+    ) -> Option<&mut Delta> {
+        let place = match self.places.get(&(moment, route)) {
+            Some(place) => *place,
+            None => {
+                let place = self.begin(moment, route, routes);
+                self.places.insert((moment, route), place);
+                place
+            }
+        };
+        self.deltas.get_mut(place)
+    }
+
+    /// Another pane is the head.
+    fn advance(&mut self, head: Range) {
+        self.head = head;
+        self.begin_round();
+    }
+
+    /// No delta of the head pane is under way.
+    fn begin_round(&mut self) {
+        self.round = self.round.wrapping_add(1);
+        if self.round == 0 {
+            self.head_places.clear();
+            self.round = 1;
+        }
+    }
+}
 
 impl Panes {
     pub(super) fn new(
@@ -84,25 +195,39 @@ impl Panes {
             .iter()
             .map(|geometry| Window::new(geometry, by_repeats))
             .collect();
+        let pane_ms = common_pane_ms(geometries);
+        let exact_moments = geometries.iter().any(|geometry| geometry.delay_ms > 0);
         Self {
-            pane_ms: common_pane_ms(geometries),
-            exact_moments: geometries.iter().any(|geometry| geometry.delay_ms > 0),
-            sums: KeySums::new(has_quantiles),
+            pane_ms,
+            exact_moments,
+            has_quantiles,
             windows,
+            shared: Vec::new(),
+            marks: Marks::new(),
             at: None,
-            rows: Rows::new(common_pane_ms(geometries)),
-            first_rows: Rows::new(common_pane_ms(geometries)),
+            rows: Rows::new(pane_ms),
+            first_rows: FirstRows::new(pane_ms, exact_moments),
             kept_ms: 0,
-            by_repeats,
-            pending: Vec::new(),
-            pending_index: HashMap::default(),
-            deltas: Vec::new(),
+            gathered: Gathered::new(),
             capture: None,
         }
     }
 
     /// The delta of a moment and route; `None` when no window can look back that far.
+    #[inline]
     pub(super) fn delta(
+        &mut self,
+        moment: Timestamp,
+        route: RouteId,
+        routes: &mut Routes,
+    ) -> Option<&mut Delta> {
+        if self.gathered.head.contains(moment) {
+            return self.gathered.in_head(route, routes);
+        }
+        self.delta_elsewhere(moment, route, routes)
+    }
+
+    fn delta_elsewhere(
         &mut self,
         moment: Timestamp,
         route: RouteId,
@@ -111,89 +236,227 @@ impl Panes {
         if moment < self.bound() {
             return None;
         }
-        let moment = if self.exact_moments {
-            moment
-        } else {
-            moment.floor_to(self.pane_ms)
-        };
-        let at = if let Some(at) = self.pending_index.get(&(moment, route)) {
-            *at
-        } else {
-            let at = self.pending.len();
-            routes.retain(route);
-            self.pending.push((moment, route, at));
-            self.pending_index.insert((moment, route), at);
-            if self.deltas.len() == at {
-                self.deltas.push(Delta::default());
+        if self.exact_moments {
+            return self.gathered.elsewhere(moment, route, routes);
+        }
+        let from = moment.floor_to(self.pane_ms);
+        if from < self.gathered.head.from {
+            return self.gathered.elsewhere(from, route, routes);
+        }
+        let to = from.plus_millis(self.pane_ms);
+        self.gathered.advance(Range { from, to });
+        self.gathered.in_head(route, routes)
+    }
+
+    /// A first contact at a moment came to that, or is taken back (`sign` -1).
+    pub(super) fn first_contact(
+        &mut self,
+        moment: Timestamp,
+        route: RouteId,
+        fate: Fate,
+        sign: i32,
+        routes: &mut Routes,
+    ) {
+        if self.gathered.head.contains(moment) {
+            if let Some(delta) = self.gathered.in_head(route, routes) {
+                delta.first_contact(fate, sign);
             }
-            at
-        };
-        self.deltas.get_mut(at)
+        } else {
+            self.change_older(moment, route, Change::First(fate, sign), routes);
+        }
+    }
+
+    /// An episode ended at a moment after so long, or is taken back (`sign` -1).
+    pub(super) fn episode(
+        &mut self,
+        moment: Timestamp,
+        route: RouteId,
+        milliseconds: i64,
+        sign: i32,
+        routes: &mut Routes,
+    ) {
+        if self.gathered.head.contains(moment) {
+            if let Some(delta) = self.gathered.in_head(route, routes) {
+                kpi::record_time_to_resolution(&mut delta.totals, milliseconds, sign.into());
+            }
+        } else {
+            self.change_older(moment, route, Change::Episode(milliseconds, sign), routes);
+        }
+    }
+
+    fn change_older(
+        &mut self,
+        moment: Timestamp,
+        route: RouteId,
+        change: Change,
+        routes: &mut Routes,
+    ) {
+        if moment < self.bound() {
+            return;
+        }
+        routes.retain(route);
+        self.gathered.older.push(Older {
+            moment,
+            route,
+            change,
+        });
     }
 
     /// Whether so much has been gathered that it should be folded.
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.pending.len() >= MAX_PENDING
+        self.gathered.pending.len() >= MAX_PENDING || self.gathered.older.len() >= MAX_OLDER
     }
 
     /// Folds what has been gathered into the windows and the panes.
     pub(super) fn fold(&mut self, routes: &mut Routes) {
-        let mut pending = std::mem::take(&mut self.pending);
-        let mut deltas = std::mem::take(&mut self.deltas);
-        self.pending_index.clear();
-        pending.sort_unstable();
-        for window in &mut self.windows {
-            window.make_room(routes.key_count());
+        self.make_room(routes.key_count());
+        self.fold_deltas(routes);
+        self.fold_older(routes);
+    }
+
+    fn make_room(&mut self, keys: usize) {
+        if self.shared.len() < keys {
+            self.shared.resize_with(keys, Totals::default);
+            self.marks.make_room(keys);
+            for window in &mut self.windows {
+                window.make_room(keys);
+            }
         }
-        let mut items = Items::new();
+    }
+
+    fn fold_deltas(&mut self, routes: &mut Routes) {
+        let mut pending = std::mem::take(&mut self.gathered.pending);
+        let mut deltas = std::mem::take(&mut self.gathered.deltas);
+        self.gathered.places.clear();
+        self.gathered.begin_round();
+        pending.sort_unstable_by_key(|item| item.0);
+        let mut row = Row::default();
         let mut covering = Covering::new();
-        for (moment, route, at) in pending.drain(..) {
-            let delta = &mut deltas[at];
-            delta.items(&mut items);
-            delta.clear();
-            if !items.is_empty() && moment >= self.bound() {
-                let covers = |window: &Window| window.covers(moment);
-                if self.windows.iter().map(covers).ne(covering.iter().copied()) {
-                    self.hand_on(&covering);
-                    covering = self.windows.iter().map(covers).collect();
+        let mut last = None;
+        for (moment, route, place) in pending.drain(..) {
+            if last != Some(moment) {
+                last = Some(moment);
+                covering = self.covering(moment);
+            }
+            let delta = &mut deltas[place];
+            delta.fill(&mut row);
+            routes.count_records(route, &row);
+            if moment >= self.bound() {
+                self.fold_row(moment, route, &row, &covering, routes);
+                for (fate, count) in &delta.firsts {
+                    let first = FirstRow {
+                        route,
+                        fate: *fate,
+                        count: *count,
+                    };
+                    self.fold_first(moment, first, &covering, routes);
                 }
-                self.fold_row(moment, route, &items, routes);
+            }
+            delta.clear();
+            routes.release(route);
+        }
+        self.gathered.pending = pending;
+        self.gathered.deltas = deltas;
+    }
+
+    fn fold_older(&mut self, routes: &mut Routes) {
+        let mut older = std::mem::take(&mut self.gathered.older);
+        // One pane after the other: each is looked up once, and lies together.
+        older.sort_unstable_by_key(|item| item.moment);
+        let mut row = Row::default();
+        let mut covering = Covering::new();
+        let mut last = None;
+        for item in older.drain(..) {
+            let route = item.route;
+            let moment = if self.exact_moments {
+                item.moment
+            } else {
+                item.moment.floor_to(self.pane_ms)
+            };
+            if last != Some(moment) {
+                last = Some(moment);
+                covering = self.covering(moment);
+            }
+            if moment >= self.bound() {
+                match item.change {
+                    Change::First(fate, count) => {
+                        let first = FirstRow { route, fate, count };
+                        self.fold_first(moment, first, &covering, routes);
+                    }
+                    Change::Episode(milliseconds, sign) => {
+                        row.episode(milliseconds, sign.into());
+                        self.fold_row(moment, route, &row, &covering, routes);
+                    }
+                }
             }
             routes.release(route);
         }
-        self.hand_on(&covering);
-        self.pending = pending;
-        self.deltas = deltas;
+        self.gathered.older = older;
     }
 
-    fn fold_row(&mut self, moment: Timestamp, route: RouteId, items: &Items, routes: &mut Routes) {
-        self.rows.add(moment, route, items, routes);
-        self.sums.add(&routes.route(route).keys, items, 1);
-        if !self.by_repeats {
-            return;
-        }
-        let first_contacts = of_first_contacts(items);
-        if first_contacts.is_empty() {
-            return;
-        }
-        self.first_rows.add(moment, route, &first_contacts, routes);
-        let keys = &routes.route(route).keys;
-        let contacts = FirstContacts::of(&first_contacts);
-        for window in &mut self.windows {
-            window.follow(moment, keys, &contacts);
-        }
+    /// Which windows cover a moment.
+    fn covering(&self, moment: Timestamp) -> Covering {
+        let windows = self.windows.iter();
+        windows.map(|window| window.covers(moment)).collect()
     }
 
-    /// Hands what has been added up by key to the windows that cover it.
-    fn hand_on(&mut self, covering: &Covering) {
-        let windows = &mut self.windows;
-        self.sums.drain(|key, sum| {
-            for (window, covers) in windows.iter_mut().zip(covering) {
-                if *covers {
-                    window.add(key, sum);
+    fn fold_row(
+        &mut self,
+        moment: Timestamp,
+        route: RouteId,
+        row: &Row,
+        covering: &Covering,
+        routes: &mut Routes,
+    ) {
+        self.rows.add(moment, route, row, routes);
+        if !covering.contains(&true) {
+            return;
+        }
+        for (key, quantiles) in routes.route(route).keys.iter().zip(&self.has_quantiles) {
+            if let Some(shared) = self.shared.get_mut(key.at()) {
+                row.add_to(shared, 1);
+            }
+            self.marks.touch(*key);
+            for (window, covers) in self.windows.iter_mut().zip(covering) {
+                if !covers {
+                    window.lacks(*key, row);
+                } else if *quantiles {
+                    window.add_buckets(*key, &row.buckets);
                 }
             }
-        });
+        }
+    }
+
+    fn fold_first(
+        &mut self,
+        moment: Timestamp,
+        row: FirstRow,
+        covering: &Covering,
+        routes: &mut Routes,
+    ) {
+        if row.count == 0 {
+            return;
+        }
+        self.first_rows.add(moment, row, routes);
+        let keys = &routes.route(row.route).keys;
+        for window in &mut self.windows {
+            window.follow(moment, row, keys, &mut self.marks);
+        }
+        if !covering.contains(&true) {
+            return;
+        }
+        for key in keys {
+            if let Some(shared) = self.shared.get_mut(key.at()) {
+                add_first(shared, row, 1);
+            }
+            self.marks.touch(*key);
+            for (window, covers) in self.windows.iter_mut().zip(covering) {
+                if !covers {
+                    window.lacks_first(*key, row);
+                }
+            }
+        }
     }
 
     /// Moves every window to the instant `at`; never backwards.
@@ -203,10 +466,15 @@ impl Panes {
             return;
         }
         self.at = Some(at);
+        let stored = Stored {
+            rows: &self.rows,
+            first_rows: &self.first_rows,
+            routes,
+            has_quantiles: &self.has_quantiles,
+            shared: &self.shared,
+        };
         for window in &mut self.windows {
-            window.make_room(routes.key_count());
-            let rows = (&self.rows, &self.first_rows);
-            window.move_to(at, self.exact_moments, rows, routes, &mut self.sums);
+            window.move_to(at, self.exact_moments, stored, &mut self.marks);
         }
         self.drop_before(at, routes);
     }
@@ -225,12 +493,19 @@ impl Panes {
         };
         let mut moved = kept.anew();
         moved.make_room(routes.key_count());
-        // Quantiles have no history.
-        let mut sums = KeySums::new(Vec::new());
+        let stored = Stored {
+            rows: &self.rows,
+            first_rows: &self.first_rows,
+            routes,
+            // They have no history.
+            has_quantiles: &vec![false; self.has_quantiles.len()],
+            shared: &[],
+        };
+        let mut marks = Marks::new();
         for at in instants {
             let ranges = moved.geometry.ranges(*at);
-            moved.move_main(ranges.window, &self.rows, routes, &mut sums);
-            moved.move_mature(ranges.mature, &self.first_rows, routes);
+            moved.move_main(ranges.window, stored, &mut marks);
+            moved.move_mature(ranges.mature, stored, &mut marks);
             visit(&moved.cells);
         }
     }
@@ -268,6 +543,15 @@ impl Panes {
         }
     }
 
+    /// The counts of a key in a window.
+    pub(super) fn totals(&self, window: usize, key: KeyId) -> Totals {
+        let mut totals = self.shared.get(key.at()).cloned().unwrap_or_default();
+        if let Some(cell) = self.cell(window, key) {
+            totals.add(&cell.own, 1);
+        }
+        totals
+    }
+
     /// The cell of a key in a window; `None` while nothing was ever booked there.
     pub(super) fn cell(&self, window: usize, key: KeyId) -> Option<&WindowCell> {
         self.windows.get(window)?.cells.get(key.at())
@@ -275,25 +559,39 @@ impl Panes {
 
     /// A number from 1 that grows whenever a cell of the key has changed since a view showed it.
     pub(super) fn revision(&self, key: KeyId) -> u64 {
-        let revisions = self.windows.iter().map(|window| &window.revisions.of);
-        let last = revisions.filter_map(|of| of.get(key.at())).max();
-        last.map_or(1, |last| last + 1)
+        self.marks.revision(key)
     }
 
     /// A view has shown the cells as they are.
     pub(super) fn shown(&mut self) {
-        for window in &mut self.windows {
-            window.revisions.next += 1;
+        self.marks.shown();
+    }
+
+    /// The keys whose cells have changed since the last call, each once. What they no longer need is
+    /// given back.
+    pub(super) fn take_changed(&mut self) -> Vec<KeyId> {
+        let changed = self.marks.take_listed();
+        for key in &changed {
+            for window in &mut self.windows {
+                if let Some(cell) = window.cells.get_mut(key.at()) {
+                    cell.buckets.trim();
+                }
+            }
         }
+        changed
     }
 
     /// Whether a record of the key lies in a window or a mature cohort.
     pub(super) fn is_live(&self, key: KeyId) -> bool {
+        let Some(shared) = self.shared.get(key.at()) else {
+            return false;
+        };
+        let shared = shared.get(Count::Records);
         self.windows.iter().any(|window| {
-            window
-                .cells
-                .get(key.at())
-                .is_some_and(|cell| cell.totals.get(Count::Records) > 0 || cell.mature.first > 0)
+            window.cells.get(key.at()).is_some_and(|cell| {
+                let records = shared.wrapping_add(cell.own.get(Count::Records));
+                records > 0 || cell.mature.first > 0
+            })
         })
     }
 }
@@ -322,20 +620,21 @@ impl Panes {
     /// The next captured run of panes; `None` when all have been handed out.
     pub(super) fn capture_next(&mut self) -> Option<Vec<u8>> {
         let capture = self.capture.as_mut()?;
-        let mut run: Vec<(i64, Vec<u8>)> = Vec::new();
+        let mut run: Vec<CapturedPane> = Vec::new();
         let mut size = 0;
         while size < SECTION_BYTES {
+            let mut first_rows = Vec::new();
             if capture.rest.is_empty() {
-                let Some((pane, [all, of_first_contacts])) = capture.lengths.pop() else {
+                let Some((pane, [bytes, of_first_contacts])) = capture.lengths.pop() else {
                     break;
                 };
-                let bytes = match self.rows.first_bytes(pane, all).filter(|_| all > 0) {
-                    Some(bytes) => Some(bytes),
-                    None => self.first_rows.first_bytes(pane, of_first_contacts),
-                };
+                let rows = self.rows.first_bytes(pane, bytes);
                 capture.pane = pane;
-                capture.rest.extend_from_slice(bytes.unwrap_or_default());
+                capture.rest.extend_from_slice(rows.unwrap_or_default());
                 capture.taken = 0;
+                let all = 0..of_first_contacts;
+                self.first_rows
+                    .write(pane, all, &capture.numbers, &mut first_rows);
             }
             let rest = &capture.rest[capture.taken..];
             let (rows, taken) = renumbered(rest, SECTION_BYTES, &capture.numbers);
@@ -343,9 +642,9 @@ impl Panes {
             if taken == 0 || capture.taken == capture.rest.len() {
                 capture.rest.clear();
             }
-            if !rows.is_empty() {
-                size += rows.len();
-                run.push((capture.pane, rows));
+            if !rows.is_empty() || !first_rows.is_empty() {
+                size += rows.len() + first_rows.len();
+                run.push((capture.pane, rows, first_rows));
             }
         }
         if run.is_empty() {
@@ -375,59 +674,36 @@ impl Panes {
         mut adopt: impl FnMut(RouteId) -> bool,
     ) -> Result<(), RestoreError> {
         let kind = SectionKind::Panes;
-        let run: Vec<(i64, Vec<u8>)> = decode(kind, bytes)?;
-        let mut items = Items::new();
-        for (pane, rows) in run {
-            let mut first_rows = Vec::new();
+        let run: Vec<CapturedPane> = decode(kind, bytes)?;
+        let mut row = Row::default();
+        for (pane, rows, first_rows) in run {
             let mut rest = rows.as_slice();
-            while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
-                let first_contacts = of_first_contacts(&items);
-                let is_followed = self.by_repeats && !first_contacts.is_empty();
-                if is_followed {
-                    write_row(&mut first_rows, offset_ms, route, &first_contacts);
-                }
-                for _ in 0..=usize::from(is_followed) {
-                    if !adopt(RouteId(route)) {
-                        return Err(RestoreError::Dangling { kind });
-                    }
+            while let Some((route, _)) = row.read(&mut rest) {
+                if !adopt(route) {
+                    return Err(RestoreError::Dangling { kind });
                 }
             }
-            if !rest.is_empty() {
+            if !rest.is_empty() || !self.first_rows.restore(pane, &first_rows, &mut adopt) {
                 return Err(RestoreError::Decode { kind });
             }
             self.rows.restore(pane, rows);
-            if !first_rows.is_empty() {
-                self.first_rows.restore(pane, first_rows);
-            }
         }
         Ok(())
     }
 
-    /// Adds up the cohorts once all panes have been put back; the windows cover nothing yet.
+    /// Hands the rows to the cohorts once all panes have been put back; the windows cover nothing
+    /// yet.
     pub(super) fn restored(&mut self, routes: &Routes) {
         let all = Range {
             from: Timestamp::MIN,
             to: Timestamp::MAX,
         };
-        for window in self
-            .windows
-            .iter_mut()
-            .filter(|window| window.has_cohorts())
-        {
-            self.first_rows.sweep(all, &mut |moment, route, items| {
-                let contacts = FirstContacts::of(items);
-                window.follow(moment, &routes.route(route).keys, &contacts);
+        let windows = self.windows.iter_mut();
+        for window in windows.filter(|window| window.has_cohorts()) {
+            self.first_rows.sweep(all, &mut |moment, row| {
+                let keys = &routes.route(row.route).keys;
+                window.follow(moment, row, keys, &mut self.marks);
             });
         }
     }
-}
-
-/// The items that the mature cohort and the survival analysis look at.
-fn of_first_contacts(items: &Items) -> Items {
-    let is_of_first_contacts = |item: &&Item| match item.figure() {
-        Figure::Count(at) => FIRST_CONTACTS.iter().any(|count| count.index() == at),
-        Figure::Repeats(_) => true,
-        Figure::Squares(_) | Figure::Bucket(_) => false,
-    };
-    items.iter().filter(is_of_first_contacts).copied().collect()
 }

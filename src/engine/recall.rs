@@ -7,7 +7,7 @@ use super::Engine;
 use super::history::{HISTORY_KPIS, History, KeyPoints, MOST_KEYS, NO_VALUES, Point};
 use super::routes::KeyId;
 use super::window::WindowCell;
-use crate::kpi::{Cell, Kpi, Settings};
+use crate::kpi::{Cell, Kpi, Settings, Totals};
 use crate::time::Timestamp;
 
 impl Engine {
@@ -43,7 +43,9 @@ impl Engine {
             let panes = &self.booking.panes;
             panes.recall(window, &instants, &self.booking.routes, &mut |cells| {
                 for (id, (_, windows)) in keys.iter().zip(&mut points) {
-                    let point = point_of(cells.get(id.at()), length_ms, kpis);
+                    // Moved on its own, the window has nothing that others share.
+                    let cell = cells.get(id.at()).map(|cell| (cell.own.clone(), cell));
+                    let point = point_of(cell, length_ms, kpis);
                     if let Some(last) = windows.last_mut() {
                         last.push(point);
                     }
@@ -67,7 +69,9 @@ impl Engine {
                 let key = self.booking.routes.key(id)?;
                 let windows = self.geometries.iter().enumerate();
                 let points = windows.map(|(window, geometry)| {
-                    let cell = self.booking.panes.cell(window, id);
+                    let panes = &self.booking.panes;
+                    let cell = panes.cell(window, id);
+                    let cell = cell.map(|cell| (panes.totals(window, id), cell));
                     point_of(cell, geometry.length_ms, &self.settings.kpis)
                 });
                 Some((
@@ -93,12 +97,12 @@ impl Engine {
     }
 }
 
-fn point_of(cell: Option<&WindowCell>, length_ms: i64, kpis: &Settings) -> Point {
-    let Some(cell) = cell else {
+fn point_of(cell: Option<(Totals, &WindowCell)>, length_ms: i64, kpis: &Settings) -> Point {
+    let Some((totals, cell)) = cell else {
         return NO_VALUES;
     };
     let cell = Cell {
-        totals: cell.totals.clone(),
+        totals,
         mature: cell.mature,
         survival: None,
         quantiles: None,

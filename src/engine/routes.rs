@@ -2,13 +2,14 @@
 //! to. Keys are bounded by `breakdown.max_keys`; routes are counted by those who refer to them
 //! (ledger entries, contacts, pane rows) and go when nobody does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 
+use super::row::Row;
 use super::settings::Settings;
 use super::view::Lifetime;
 use crate::time::{Timestamp, millis_of};
@@ -33,7 +34,7 @@ impl RouteId {
         clippy::as_conversions,
         reason = "u32 to usize never loses on supported targets"
     )]
-    fn at(self) -> usize {
+    pub(super) fn at(self) -> usize {
         self.0 as usize
     }
 }
@@ -70,13 +71,52 @@ pub(super) struct Key {
     routes: u32,
     /// Known from the configuration (or overall, or overflow): never goes.
     permanent: bool,
-    /// The counters. Shared with the views until the next change.
-    pub(super) lifetime: Arc<Lifetime>,
-    /// Since when no window holds anything of the key; set and cleared as views are made.
-    pub(super) empty_since: Option<Timestamp>,
+    counters: KeyCounters,
+    /// Since when no window holds anything of the key; see [`Routes::set_live`].
+    empty_since: Option<Timestamp>,
+}
+
+/// The counters of a key, and a copy that the views share until the next change: they change with
+/// every record, so nothing is shared then.
+#[derive(Debug, Default)]
+struct KeyCounters {
+    counted: Lifetime,
+    shared: OnceLock<Arc<Lifetime>>,
+}
+
+impl KeyCounters {
+    fn of(counted: Lifetime) -> Self {
+        Self {
+            counted,
+            shared: OnceLock::new(),
+        }
+    }
+
+    #[inline]
+    fn change(&mut self) -> &mut Lifetime {
+        if self.shared.get().is_some() {
+            self.shared = OnceLock::new();
+        }
+        &mut self.counted
+    }
 }
 
 impl Key {
+    /// The counters as they are.
+    pub(super) fn lifetime(&self) -> Arc<Lifetime> {
+        let shared = self.counters.shared.get_or_init(|| {
+            // Once for each change that a view shows.
+            Arc::new(self.counters.counted.clone())
+        });
+        Arc::clone(shared)
+    }
+
+    /// Whether the counters have not changed since they were these.
+    pub(super) fn counts_as(&self, lifetime: &Arc<Lifetime>) -> bool {
+        let shared = self.counters.shared.get();
+        shared.is_some_and(|shared| Arc::ptr_eq(shared, lifetime))
+    }
+
     /// It may go.
     fn is_idle(&self) -> bool {
         self.routes == 0 && !self.permanent
@@ -131,6 +171,10 @@ pub(super) struct Routes {
     hasher: DefaultHashBuilder,
     keys: Vec<Option<Key>>,
     free_keys: Vec<KeyId>,
+    /// Keys that are empty, by since when.
+    empty: BTreeSet<(Timestamp, KeyId)>,
+    /// Keys made since they were last asked for.
+    made: Vec<KeyId>,
 }
 
 impl Routes {
@@ -179,6 +223,8 @@ impl Routes {
             hasher: DefaultHashBuilder::default(),
             keys: Vec::new(),
             free_keys: Vec::new(),
+            empty: BTreeSet::new(),
+            made: Vec::new(),
         };
         routes.make_known_keys();
         routes
@@ -312,7 +358,7 @@ impl Routes {
             values: Arc::clone(&values),
             routes: 0,
             permanent,
-            lifetime: Arc::default(),
+            counters: KeyCounters::default(),
             empty_since: None,
         };
         let id = if let Some(id) = self.free_keys.pop() {
@@ -322,6 +368,7 @@ impl Routes {
             self.keys.push(Some(key));
             KeyId(u32::try_from(self.keys.len() - 1).unwrap_or(u32::MAX))
         };
+        self.made.push(id);
         self.breakdowns[breakdown].keys.insert(values, id);
         self.breakdowns[breakdown].idle += usize::from(!permanent);
         id
@@ -367,26 +414,52 @@ impl Routes {
         if let Some(key) = self.keys[id.at()].take() {
             self.breakdowns[key.breakdown].keys.remove(&key.values);
             self.breakdowns[key.breakdown].idle -= usize::from(key.is_idle());
+            if let Some(since) = key.empty_since {
+                self.empty.remove(&(since, id));
+            }
             self.free_keys.push(id);
+        }
+    }
+
+    /// The keys made since the last call.
+    pub(super) fn take_made(&mut self) -> Vec<KeyId> {
+        std::mem::take(&mut self.made)
+    }
+
+    /// Says whether a window holds anything of a key now; where none does, since when is kept.
+    pub(super) fn set_live(&mut self, id: KeyId, is_live: bool, now: Timestamp) {
+        let Some(key) = self.keys.get_mut(id.at()).and_then(Option::as_mut) else {
+            return;
+        };
+        match (key.empty_since, is_live) {
+            (Some(since), true) => {
+                self.empty.remove(&(since, id));
+                key.empty_since = None;
+            }
+            (None, false) => {
+                self.empty.insert((now, id));
+                key.empty_since = Some(now);
+            }
+            (None, true) | (Some(_), false) => {}
         }
     }
 
     /// Drops keys that nothing leads to and that have been empty for their time to live.
     pub(super) fn drop_outlived(&mut self, now: Timestamp) {
-        for at in 0..self.keys.len() {
-            let Some(key) = &mut self.keys[at] else {
+        let since = now.plus_millis(self.key_ttl_ms.saturating_neg());
+        let outlived = ..=(since, KeyId(u32::MAX));
+        let outlived: Vec<KeyId> = self.empty.range(outlived).map(|(_, id)| *id).collect();
+        for id in outlived {
+            let Some(Some(key)) = self.keys.get_mut(id.at()) else {
                 continue;
             };
-            let outlived = key
-                .empty_since
-                .is_some_and(|since| now.millis_since(since) >= self.key_ttl_ms);
-            if !outlived || key.permanent {
+            if key.permanent {
                 continue;
             }
             if key.routes == 0 {
-                self.drop_key(KeyId(u32::try_from(at).unwrap_or(u32::MAX)));
+                self.drop_key(id);
             } else {
-                key.lifetime = Arc::default();
+                key.counters = KeyCounters::default();
             }
         }
     }
@@ -413,7 +486,7 @@ impl Routes {
                     breakdown: number,
                     values: key.values.iter().map(ToString::to_string).collect(),
                     overflow: breakdown.overflow_key == Some(*id),
-                    lifetime: key.lifetime.as_ref().clone(),
+                    lifetime: key.counters.counted.clone(),
                     empty_since: key.empty_since,
                 });
             }
@@ -469,8 +542,11 @@ impl Routes {
                 self.breakdowns[breakdown].overflow_key = Some(id);
             }
             let made = self.keys[id.at()].as_mut()?;
-            made.lifetime = Arc::new(key.lifetime);
-            made.empty_since = key.empty_since;
+            made.counters = KeyCounters::of(key.lifetime);
+            if let Some(since) = key.empty_since {
+                made.empty_since = Some(since);
+                self.empty.insert((since, id));
+            }
             ids.push(id);
         }
         for (values, places) in &captured.routes {
@@ -495,7 +571,7 @@ impl Routes {
     /// Forgets what the counters have counted: a clean reset to 0.
     pub(super) fn reset_lifetimes(&mut self) {
         for key in self.keys.iter_mut().flatten() {
-            key.lifetime = Arc::default();
+            key.counters = KeyCounters::default();
         }
     }
 
@@ -536,10 +612,6 @@ impl Routes {
         self.keys.get(id.at())?.as_ref()
     }
 
-    pub(super) fn key_mut(&mut self, id: KeyId) -> Option<&mut Key> {
-        self.keys.get_mut(id.at())?.as_mut()
-    }
-
     /// How many key numbers are in use, free ones among them included.
     pub(super) fn key_count(&self) -> usize {
         self.keys.len()
@@ -548,6 +620,26 @@ impl Routes {
     /// The keys of a breakdown, ordered by their values.
     pub(super) fn keys_of(&self, breakdown: usize) -> impl Iterator<Item = KeyId> + '_ {
         self.breakdowns[breakdown].keys.values().copied()
+    }
+
+    /// Hands out the counters of each key of a route.
+    #[inline]
+    pub(super) fn count(&mut self, id: RouteId, add: &mut impl FnMut(&mut Lifetime)) {
+        for key in &self.table[id.at()].keys {
+            if let Some(Some(key)) = self.keys.get_mut(key.at()) {
+                add(key.counters.change());
+            }
+        }
+    }
+
+    /// Counts the records of a row in the counters of each key of a route.
+    pub(super) fn count_records(&mut self, id: RouteId, row: &Row) {
+        if row.is_empty() {
+            return;
+        }
+        self.count(id, &mut |lifetime| {
+            row.add_records_to(&mut lifetime.totals, 1);
+        });
     }
 
     /// Counts a record for each breakdown in which it was booked under `__overflow__`.

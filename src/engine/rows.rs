@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::capture::{RouteNumbers, number_of};
-use super::delta::{Items, copy_row, read_row, write_row};
 use super::routes::{RouteId, Routes};
+use super::row::{Row, copy_row, skip_row};
 use crate::time::Timestamp;
 use crate::window::Range;
 
@@ -36,40 +36,40 @@ impl Rows {
         self.bound = bound;
     }
 
-    /// Appends a row to its pane; nothing where that is no longer kept.
+    /// Appends a row to its pane, and with it a reference to its route; nothing where that is no
+    /// longer kept.
     pub(super) fn add(
         &mut self,
         moment: Timestamp,
         route: RouteId,
-        items: &Items,
+        row: &Row,
         routes: &mut Routes,
     ) {
-        if moment < self.bound || items.is_empty() {
+        if moment < self.bound || row.is_empty() {
             return;
         }
         let pane = moment.as_millis().div_euclid(self.pane_ms);
         let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
         let bytes = self.panes.entry(pane).or_default();
-        write_row(bytes, u64::try_from(offset_ms).unwrap_or(0), route.0, items);
+        row.write(route, u64::try_from(offset_ms).unwrap_or(0), bytes);
         routes.retain(route);
     }
 
     /// Calls `visit` for every row whose moment lies in `range`.
-    pub(super) fn sweep(&self, range: Range, visit: &mut impl FnMut(Timestamp, RouteId, &Items)) {
+    pub(super) fn sweep(&self, range: Range, visit: &mut impl FnMut(RouteId, &Row)) {
         if range.is_empty() {
             return;
         }
         let pane_of = |moment: Timestamp| moment.as_millis().div_euclid(self.pane_ms);
         let (first, last) = (pane_of(range.from), pane_of(range.to.plus_millis(-1)));
-        let mut items = Items::new();
+        let mut row = Row::default();
         for (pane, bytes) in self.panes.range(first..=last) {
             let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
             let mut rest = bytes.as_slice();
-            while let Some((route, offset_ms)) = read_row(&mut rest, &mut items) {
+            while let Some((route, offset_ms)) = row.read(&mut rest) {
                 let offset_ms = i64::try_from(offset_ms).unwrap_or(i64::MAX);
-                let moment = start.plus_millis(offset_ms);
-                if range.contains(moment) {
-                    visit(moment, RouteId(route), &items);
+                if range.contains(start.plus_millis(offset_ms)) {
+                    visit(route, &row);
                 }
             }
         }
@@ -82,15 +82,14 @@ impl Rows {
         }
         self.bound = bound;
         let first_kept = bound.as_millis().div_euclid(self.pane_ms);
-        let mut items = Items::new();
         while let Some(entry) = self.panes.first_entry() {
             if *entry.key() >= first_kept {
                 return;
             }
             let bytes = entry.remove();
             let mut rest = bytes.as_slice();
-            while let Some((route, _)) = read_row(&mut rest, &mut items) {
-                routes.release(RouteId(route));
+            while let Some(route) = skip_row(&mut rest) {
+                routes.release(route);
             }
         }
     }
@@ -123,10 +122,7 @@ pub(super) fn renumbered(bytes: &[u8], size: usize, numbers: &RouteNumbers) -> (
     let mut rows = Vec::with_capacity(bytes.len().min(size) + size / 8);
     let mut rest = bytes;
     while rows.len() < size
-        && copy_row(&mut rest, &mut rows, |route| {
-            number_of(numbers, RouteId(route)).0
-        })
-        .is_some()
+        && copy_row(&mut rest, &mut rows, |route| number_of(numbers, route)).is_some()
     {}
     (rows, bytes.len() - rest.len())
 }

@@ -115,19 +115,13 @@ impl Engine {
     }
 
     /// Notes since when keys have nothing left in any window, and drops those that outlived their
-    /// time to live.
+    /// time to live. Only a key that changed, or is new, can have become empty or filled.
     pub(super) fn mark_empty_keys(&mut self, at: Timestamp) {
         let booking = &mut self.booking;
-        for number in 0..booking.routes.key_count() {
-            let id = KeyId(u32::try_from(number).unwrap_or(u32::MAX));
+        let changed = booking.panes.take_changed();
+        for id in booking.routes.take_made().into_iter().chain(changed) {
             let is_live = booking.panes.is_live(id);
-            if let Some(key) = booking.routes.key_mut(id) {
-                key.empty_since = if is_live {
-                    None
-                } else {
-                    key.empty_since.or(Some(at))
-                };
-            }
+            booking.routes.set_live(id, is_live, at);
         }
         booking.routes.drop_outlived(at);
     }
@@ -162,7 +156,7 @@ impl Engine {
     /// are copied when they change.
     fn is_as_shown(&self, known: &KeyView, id: KeyId, key: &Key) -> bool {
         Arc::ptr_eq(&known.values, &key.values)
-            && Arc::ptr_eq(&known.lifetime, &key.lifetime)
+            && key.counts_as(&known.lifetime)
             && known.revision == self.booking.panes.revision(id)
     }
 
@@ -175,7 +169,7 @@ impl Engine {
             live: self.is_live(id, key),
             revision: self.booking.panes.revision(id),
             cells,
-            lifetime: Arc::clone(&key.lifetime),
+            lifetime: key.lifetime(),
         }
     }
 }
@@ -212,7 +206,7 @@ impl Engine {
             return Cell::default();
         };
         Cell {
-            totals: cell.totals.clone(),
+            totals: self.booking.panes.totals(window, id),
             mature: cell.mature,
             survival: cell.survival.as_deref().cloned(),
             quantiles: if handle_time {

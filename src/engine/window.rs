@@ -1,17 +1,21 @@
 //! One window: the ranges it covers, and its counts by key.
 
 use super::cohorts::{Cohorts, Covered, FirstContacts, Parts};
-use super::key_sums::{KeySum, KeySums};
+use super::first_rows::{Fate, FirstRow, FirstRows};
+use super::marks::Marks;
 use super::routes::{KeyId, Routes};
+use super::row::Row;
 use super::rows::Rows;
-use crate::kpi::{Buckets, MatureTotals, Survival, Totals};
+use crate::kpi::{Buckets, Count, MatureTotals, Survival, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, Ranges, WindowGeometry};
 
 /// The counts of one key in one window.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WindowCell {
-    pub(super) totals: Totals,
+    /// What the window has beyond the sum that all windows share, and lacks of it: nearly all that
+    /// comes is in every window and is added to that sum alone. See [`super::panes::Panes`].
+    pub(super) own: Totals,
     pub(super) mature: MatureTotals,
     pub(super) survival: Option<Box<Survival>>,
     pub(super) buckets: Buckets,
@@ -28,16 +32,18 @@ pub(super) struct Window {
     /// The same, and the window is longer than the horizon.
     cohorts: Option<Cohorts>,
     pub(super) cells: Vec<WindowCell>,
-    pub(super) revisions: Revisions,
 }
 
-/// At which view each key of a window changed last.
-#[derive(Debug)]
-pub(super) struct Revisions {
-    /// Number of the view to come, from 1.
-    pub(super) next: u64,
-    /// By key; 0 for one that never changed.
-    pub(super) of: Vec<u64>,
+/// What moving a window reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stored<'p> {
+    pub(super) rows: &'p Rows,
+    pub(super) first_rows: &'p FirstRows,
+    pub(super) routes: &'p Routes,
+    /// Breakdowns with handle-time quantiles.
+    pub(super) has_quantiles: &'p [bool],
+    /// By key, what all windows share.
+    pub(super) shared: &'p [Totals],
 }
 
 /// What lies in `before` but not in `after`, and the reverse; each at most two ranges.
@@ -70,10 +76,6 @@ impl Window {
             covered: Covered::NOTHING,
             cohorts: has_survival.then(|| Cohorts::new(geometry.pane_ms)),
             cells: Vec::new(),
-            revisions: Revisions {
-                next: 1,
-                of: Vec::new(),
-            },
         }
     }
 
@@ -91,76 +93,103 @@ impl Window {
     }
 
     /// Moves the window to the instant `at`: takes out what it no longer covers, and in what it
-    /// covers now. Without delays all rows lie before T, so the window's end is left open. `sums` is
-    /// empty before and after.
+    /// covers now. Without delays all rows lie before T, so the window's end is left open.
     pub(super) fn move_to(
         &mut self,
         at: Timestamp,
         exact_moments: bool,
-        (rows, first_rows): (&Rows, &Rows),
-        routes: &Routes,
-        sums: &mut KeySums,
+        stored: Stored<'_>,
+        marks: &mut Marks,
     ) {
         let ranges = self.geometry.ranges(at);
         let mut main = ranges.window;
         if !exact_moments || self.geometry.delay_ms == 0 {
             main.to = Timestamp::MAX;
         }
-        self.move_main(main, rows, routes, sums);
+        self.move_main(main, stored, marks);
         if self.cohorts.is_some() {
-            self.move_cohorts(&ranges);
+            self.move_cohorts(&ranges, stored.routes, marks);
         } else {
-            self.move_mature(ranges.mature, first_rows, routes);
+            self.move_mature(ranges.mature, stored, marks);
         }
     }
 
     /// Moves the window itself.
-    pub(super) fn move_main(
-        &mut self,
-        after: Range,
-        rows: &Rows,
-        routes: &Routes,
-        sums: &mut KeySums,
-    ) {
+    pub(super) fn move_main(&mut self, after: Range, stored: Stored<'_>, marks: &mut Marks) {
         let before = std::mem::replace(&mut self.main, after);
         if before == after {
             return;
         }
-        for (range, sign) in self.changes(before, after, |cell| {
-            cell.totals = Totals::default();
-            cell.buckets = Buckets::default();
-        }) {
-            rows.sweep(range, &mut |_, route, items| {
-                sums.add(&routes.route(route).keys, items, sign);
+        if self.is_new_day(before, after) {
+            self.clear_main(stored.shared);
+            marks.touch_all();
+        }
+        for (range, sign) in self.changes(before, after) {
+            stored.rows.sweep(range, &mut |route, row| {
+                let keys = stored
+                    .routes
+                    .route(route)
+                    .keys
+                    .iter()
+                    .zip(stored.has_quantiles);
+                for (key, quantiles) in keys {
+                    self.add_row(*key, row, *quantiles, sign);
+                    marks.touch(*key);
+                }
+            });
+            stored.first_rows.sweep(range, &mut |_, row| {
+                for key in &stored.routes.route(row.route).keys {
+                    self.add_first(*key, row, sign);
+                    marks.touch(*key);
+                }
             });
         }
-        sums.drain(|key, sum| self.add(key, sum));
+    }
+
+    /// What is left of a day that is over is nothing, and what began is small.
+    fn is_new_day(&self, before: Range, after: Range) -> bool {
+        self.geometry.day.is_some() && before.from != after.from
+    }
+
+    fn clear_main(&mut self, shared: &[Totals]) {
+        for (at, cell) in self.cells.iter_mut().enumerate() {
+            cell.own = Totals::default();
+            if let Some(shared) = shared.get(at) {
+                cell.own.add(shared, -1);
+            }
+            cell.buckets = Buckets::default();
+        }
     }
 
     /// Moves the mature cohort, where there is one, by rows of first contacts.
-    pub(super) fn move_mature(&mut self, after: Range, first_rows: &Rows, routes: &Routes) {
+    pub(super) fn move_mature(&mut self, after: Range, stored: Stored<'_>, marks: &mut Marks) {
         if !self.by_repeats || after == self.covered.mature {
             return;
         }
         let before = std::mem::replace(&mut self.covered.mature, after);
+        if self.is_new_day(before, after) {
+            for cell in &mut self.cells {
+                cell.mature = MatureTotals::default();
+            }
+            marks.touch_all();
+        }
         let parts = Parts {
             mature: true,
             ..Parts::NONE
         };
-        for (range, sign) in self.changes(before, after, |cell| {
-            cell.mature = MatureTotals::default();
-        }) {
-            first_rows.sweep(range, &mut |_, route, items| {
-                let contacts = FirstContacts::of(items);
-                for key in &routes.route(route).keys {
+        for (range, sign) in self.changes(before, after) {
+            stored.first_rows.sweep(range, &mut |_, row| {
+                let contacts = FirstContacts::of(row);
+                for key in &stored.routes.route(row.route).keys {
                     self.count(*key, &contacts, parts, sign);
+                    marks.touch(*key);
                 }
             });
         }
     }
 
     /// Moves everything that counts first contacts.
-    fn move_cohorts(&mut self, ranges: &Ranges) {
+    fn move_cohorts(&mut self, ranges: &Ranges, routes: &Routes, marks: &mut Marks) {
         let mut after = Covered {
             mature: ranges.mature,
             followed: ranges.followed,
@@ -173,25 +202,18 @@ impl Window {
             return;
         };
         let before = std::mem::replace(&mut self.covered, Covered::NOTHING);
-        cohorts.moved(&before, &after, |key, contacts, parts, sign| {
+        cohorts.moved((&before, &after), routes, |key, contacts, parts, sign| {
             self.count(key, contacts, parts, sign);
+            marks.touch(key);
         });
         self.covered = after;
         self.cohorts = Some(cohorts);
     }
 
-    /// The ranges that change when a part moves, with the sign of their rows. What is left of a day
-    /// that is over is nothing, and what began is small: then `clear` empties each cell.
-    fn changes(
-        &mut self,
-        before: Range,
-        after: Range,
-        clear: impl Fn(&mut WindowCell),
-    ) -> [(Range, i64); 4] {
-        let is_new_day = self.geometry.day.is_some() && before.from != after.from;
-        let (leave, enter) = if is_new_day {
-            self.revisions.of.fill(self.revisions.next);
-            self.cells.iter_mut().for_each(clear);
+    /// The ranges that change when a part moves, with the sign of their rows. Where a new day has
+    /// begun nothing is left to be taken out.
+    fn changes(&self, before: Range, after: Range) -> [(Range, i64); 4] {
+        let (leave, enter) = if self.is_new_day(before, after) {
             ([Range::EMPTY; 2], [after, Range::EMPTY])
         } else {
             difference(before, after)
@@ -199,16 +221,25 @@ impl Window {
         [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)]
     }
 
-    /// Takes a row of first contacts in that has just been added.
-    pub(super) fn follow(&mut self, moment: Timestamp, keys: &[KeyId], contacts: &FirstContacts) {
+    /// Counts a row of first contacts that has just been added where it is followed.
+    pub(super) fn follow(
+        &mut self,
+        moment: Timestamp,
+        row: FirstRow,
+        keys: &[KeyId],
+        marks: &mut Marks,
+    ) {
         if let Some(cohorts) = &mut self.cohorts {
-            cohorts.add(moment, keys, contacts);
+            cohorts.add(moment, row);
         }
         let parts = self.covered.parts_at(moment);
-        if parts != Parts::NONE {
-            for key in keys {
-                self.count(*key, contacts, parts, 1);
-            }
+        if parts == Parts::NONE {
+            return;
+        }
+        let contacts = FirstContacts::of(row);
+        for key in keys {
+            self.count(*key, &contacts, parts, 1);
+            marks.touch(*key);
         }
     }
 
@@ -229,26 +260,63 @@ impl Window {
     pub(super) fn make_room(&mut self, keys: usize) {
         if self.cells.len() < keys {
             self.cells.resize_with(keys, WindowCell::default);
-            self.revisions.of.resize(keys, 0);
         }
     }
 
-    /// Adds what a key gains in the window itself.
-    pub(super) fn add(&mut self, key: KeyId, sum: &KeySum) {
-        if let Some(cell) = self.changing(key) {
-            cell.totals.add(&sum.totals, 1);
-            cell.buckets.add_all(&sum.buckets);
+    /// Adds a row to what the window has of its own, or takes it out with `sign` -1.
+    fn add_row(&mut self, key: KeyId, row: &Row, quantiles: bool, sign: i64) {
+        let Some(cell) = self.cells.get_mut(key.at()) else {
+            return;
+        };
+        row.add_to(&mut cell.own, sign);
+        if quantiles {
+            let sign = if sign > 0 { 1 } else { -1 };
+            for (bucket, count) in &row.buckets {
+                cell.buckets.add(*bucket, sign * count);
+            }
+        }
+    }
+
+    /// The same for a row of first contacts.
+    fn add_first(&mut self, key: KeyId, row: FirstRow, sign: i64) {
+        if let Some(cell) = self.cells.get_mut(key.at()) {
+            add_first(&mut cell.own, row, sign);
+        }
+    }
+
+    /// A row that all windows share has come, and this one does not cover it.
+    pub(super) fn lacks(&mut self, key: KeyId, row: &Row) {
+        self.add_row(key, row, false, -1);
+    }
+
+    /// The same of first contacts.
+    pub(super) fn lacks_first(&mut self, key: KeyId, row: FirstRow) {
+        self.add_first(key, row, -1);
+    }
+
+    /// Counts handle times that the window covers.
+    #[inline]
+    pub(super) fn add_buckets(&mut self, key: KeyId, buckets: &[(u16, i32)]) {
+        if let Some(cell) = self.cells.get_mut(key.at()) {
+            for (bucket, count) in buckets {
+                cell.buckets.add(*bucket, *count);
+            }
         }
     }
 
     fn count(&mut self, key: KeyId, contacts: &FirstContacts, parts: Parts, sign: i64) {
-        if let Some(cell) = self.changing(key) {
+        if let Some(cell) = self.cells.get_mut(key.at()) {
             contacts.count(cell, parts, sign);
         }
     }
+}
 
-    fn changing(&mut self, key: KeyId) -> Option<&mut WindowCell> {
-        *self.revisions.of.get_mut(key.at())? = self.revisions.next;
-        self.cells.get_mut(key.at())
+/// Adds what first contacts count in the window itself.
+#[inline]
+pub(super) fn add_first(totals: &mut Totals, row: FirstRow, sign: i64) {
+    let count = sign * i64::from(row.count);
+    totals.count(Count::FcrFirst, count);
+    if row.fate == Fate::Resolved {
+        totals.count(Count::FcrResolved, count);
     }
 }

@@ -161,8 +161,8 @@ impl Buckets {
         };
     }
 
-    /// Gives up an array that has become empty for its length.
-    fn give_up_array(&mut self) {
+    /// Gives back what an array takes that has become empty for its length.
+    pub(crate) fn trim(&mut self) {
         if let Counts::Array { counts, used, .. } = &self.0 {
             // Half as full as when it was made, so that it does not come and go.
             let listed = used * size_of::<(u16, i32)>() * ARRAY_BYTES_A_LIST_BYTE;
@@ -183,7 +183,7 @@ impl Buckets {
                 for (bucket, count) in changes {
                     self.add(*bucket, *count);
                 }
-                self.give_up_array();
+                self.trim();
             }
         }
     }

@@ -1,0 +1,301 @@
+//! Rows of first contacts by pane: how many of a route came to what. Kept for as long as first
+//! contacts are followed, which is the FCR horizon longer than the windows.
+
+use std::collections::BTreeMap;
+
+use super::capture::{RouteNumbers, number_of};
+use super::routes::{RouteId, Routes};
+use crate::kpi::STEPS;
+use crate::time::Timestamp;
+use crate::window::Range;
+
+/// What became of a first contact so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nobody came back.
+    Resolved,
+    /// Failed at once, by flag or transfer.
+    Failed,
+    /// Did not fail at once, and the customer came back in this step of the horizon.
+    Repeated(u8),
+}
+
+impl Fate {
+    const RESOLVED: u8 = 28;
+    const FAILED: u8 = 29;
+
+    fn number(self) -> u8 {
+        match self {
+            Self::Repeated(step) => step,
+            Self::Resolved => Self::RESOLVED,
+            Self::Failed => Self::FAILED,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Self> {
+        match number {
+            Self::RESOLVED => Some(Self::Resolved),
+            Self::FAILED => Some(Self::Failed),
+            step if usize::from(step) < STEPS => Some(Self::Repeated(step)),
+            _ => None,
+        }
+    }
+}
+
+/// First contacts of a route that came to the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FirstRow {
+    pub(super) route: RouteId,
+    pub(super) fate: Fate,
+    /// How many; negative where they are taken back.
+    pub(super) count: i32,
+}
+
+/// Bits of a word that hold the fate; the rest hold the count.
+const FATE_BITS: u32 = 5;
+/// What a word can count; more takes several rows.
+const MOST: i32 = i32::MAX >> FATE_BITS;
+
+/// A [`FirstRow`] in eight bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PackedFirstRow {
+    route: RouteId,
+    word: i32,
+}
+
+impl PackedFirstRow {
+    /// The rows that hold `count`, which is nearly always one.
+    pub(super) fn of(row: FirstRow) -> impl Iterator<Item = Self> {
+        let mut left = row.count;
+        std::iter::from_fn(move || {
+            let count = left.clamp(-MOST, MOST);
+            left -= count;
+            (count != 0).then(|| Self {
+                route: row.route,
+                word: count << FATE_BITS | i32::from(row.fate.number()),
+            })
+        })
+    }
+
+    #[inline]
+    pub(super) fn row(self) -> FirstRow {
+        // Written by `of` or checked by `read`: there is no other fate.
+        let fate = Fate::from_number(u8::try_from(self.word & 31).unwrap_or(0));
+        FirstRow {
+            route: self.route,
+            fate: fate.unwrap_or(Fate::Failed),
+            count: self.word >> FATE_BITS,
+        }
+    }
+
+    fn read(bytes: &[u8; 8]) -> Option<Self> {
+        let [r0, r1, r2, r3, w0, w1, w2, w3] = *bytes;
+        let packed = Self {
+            route: RouteId(u32::from_le_bytes([r0, r1, r2, r3])),
+            word: i32::from_le_bytes([w0, w1, w2, w3]),
+        };
+        let fate = Fate::from_number(u8::try_from(packed.word & 31).ok()?);
+        fate.map(|_| packed)
+    }
+}
+
+/// The rows of one pane.
+#[derive(Clone, Debug, Default)]
+struct Pane {
+    rows: Vec<PackedFirstRow>,
+    /// Of each its offset in the pane, where exact moments are kept; else empty.
+    offsets_ms: Vec<i64>,
+}
+
+/// The rows of consecutive panes. Each holds a reference to its route.
+#[derive(Debug)]
+pub(super) struct FirstRows {
+    pane_ms: i64,
+    exact_moments: bool,
+    panes: BTreeMap<i64, Pane>,
+    /// Nothing is kept of what lies before.
+    bound: Timestamp,
+}
+
+impl FirstRows {
+    pub(super) fn new(pane_ms: i64, exact_moments: bool) -> Self {
+        Self {
+            pane_ms,
+            exact_moments,
+            panes: BTreeMap::new(),
+            bound: Timestamp::MIN,
+        }
+    }
+
+    /// Nothing is kept of what lies before this moment.
+    pub(super) fn bound(&self) -> Timestamp {
+        self.bound
+    }
+
+    /// Sets the bound of restored rows.
+    pub(super) fn set_bound(&mut self, bound: Timestamp) {
+        self.bound = bound;
+    }
+
+    /// Appends a row to its pane, and with it a reference to its route.
+    pub(super) fn add(&mut self, moment: Timestamp, row: FirstRow, routes: &mut Routes) {
+        if moment < self.bound {
+            return;
+        }
+        let pane = moment.as_millis().div_euclid(self.pane_ms);
+        let pane = self.panes.entry(pane).or_default();
+        for packed in PackedFirstRow::of(row) {
+            pane.rows.push(packed);
+            if self.exact_moments {
+                let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
+                pane.offsets_ms.push(offset_ms);
+            }
+            routes.retain(row.route);
+        }
+    }
+
+    /// Calls `visit` for every row whose moment lies in `range`.
+    pub(super) fn sweep(&self, range: Range, visit: &mut impl FnMut(Timestamp, FirstRow)) {
+        if range.is_empty() {
+            return;
+        }
+        let pane_of = |moment: Timestamp| moment.as_millis().div_euclid(self.pane_ms);
+        let (first, last) = (pane_of(range.from), pane_of(range.to.plus_millis(-1)));
+        for (pane, rows) in self.panes.range(first..=last) {
+            let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
+            for (at, row) in rows.rows.iter().enumerate() {
+                let offset_ms = rows.offsets_ms.get(at).copied().unwrap_or(0);
+                let moment = start.plus_millis(offset_ms);
+                if range.contains(moment) {
+                    visit(moment, row.row());
+                }
+            }
+        }
+    }
+
+    /// Drops the panes that end before `bound`, which never goes back.
+    pub(super) fn drop_before(&mut self, bound: Timestamp, routes: &mut Routes) {
+        if bound <= self.bound {
+            return;
+        }
+        self.bound = bound;
+        let first_kept = bound.as_millis().div_euclid(self.pane_ms);
+        while let Some(entry) = self.panes.first_entry() {
+            if *entry.key() >= first_kept {
+                return;
+            }
+            for row in entry.remove().rows {
+                routes.release(row.route);
+            }
+        }
+    }
+}
+
+/// Capture and restore.
+impl FirstRows {
+    /// The panes with rows, and how many those are.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = (i64, usize)> {
+        self.panes
+            .iter()
+            .map(|(pane, rows)| (*pane, rows.rows.len()))
+    }
+
+    /// Appends the rows `from` to `to` of a pane to `bytes`, with the canonical numbers of their
+    /// routes; nothing when the pane has been dropped.
+    pub(super) fn write(
+        &self,
+        pane: i64,
+        rows: std::ops::Range<usize>,
+        numbers: &RouteNumbers,
+        bytes: &mut Vec<u8>,
+    ) {
+        let Some(pane) = self.panes.get(&pane) else {
+            return;
+        };
+        for at in rows {
+            let Some(row) = pane.rows.get(at) else { return };
+            bytes.extend_from_slice(&number_of(numbers, row.route).0.to_le_bytes());
+            bytes.extend_from_slice(&row.word.to_le_bytes());
+            if let Some(offset_ms) = pane.offsets_ms.get(at) {
+                bytes.extend_from_slice(&offset_ms.to_le_bytes());
+            }
+        }
+    }
+
+    /// Puts the rows of a pane back; `adopt` takes the reference of a row to its route. False where
+    /// the bytes are not those of rows, or a route does not exist.
+    pub(super) fn restore(
+        &mut self,
+        pane: i64,
+        bytes: &[u8],
+        mut adopt: impl FnMut(RouteId) -> bool,
+    ) -> bool {
+        let row_bytes = if self.exact_moments { 16 } else { 8 };
+        if !bytes.len().is_multiple_of(row_bytes) {
+            return false;
+        }
+        let known = self.panes.entry(pane).or_default();
+        known.rows.reserve(bytes.len() / row_bytes);
+        for row in bytes.chunks_exact(row_bytes) {
+            let Some((head, offset)) = row.split_first_chunk() else {
+                return false;
+            };
+            let Some(packed) = PackedFirstRow::read(head).filter(|row| adopt(row.route)) else {
+                return false;
+            };
+            known.rows.push(packed);
+            if let Some(offset_ms) = offset.first_chunk() {
+                let offset_ms = i64::from_le_bytes(*offset_ms);
+                if !(0..self.pane_ms).contains(&offset_ms) {
+                    return false;
+                }
+                known.offsets_ms.push(offset_ms);
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back() {
+        let fates = (0..28)
+            .map(Fate::Repeated)
+            .chain([Fate::Resolved, Fate::Failed]);
+        for fate in fates {
+            for count in [1, -1, 7, MOST, -MOST] {
+                let row = FirstRow {
+                    route: RouteId(u32::MAX - 3),
+                    fate,
+                    count,
+                };
+                let packed: Vec<FirstRow> =
+                    PackedFirstRow::of(row).map(PackedFirstRow::row).collect();
+                assert_eq!(packed, [row]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_for_one_row_takes_several() {
+        let row = FirstRow {
+            route: RouteId(5),
+            fate: Fate::Resolved,
+            count: -MOST - 2,
+        };
+        let counts: Vec<i32> = PackedFirstRow::of(row).map(|row| row.row().count).collect();
+        assert_eq!(counts, [-MOST, -2]);
+    }
+
+    #[test]
+    fn there_are_thirty_fates() {
+        for number in 0..=u8::MAX {
+            let fate = Fate::from_number(number);
+            assert_eq!(fate.is_some(), number < 30);
+            assert!(fate.is_none_or(|fate| fate.number() == number));
+        }
+    }
+}

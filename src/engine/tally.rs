@@ -1,0 +1,62 @@
+//! What the counters of keys count beside the totals of records, on its way there.
+
+use super::routes::{RouteId, Routes};
+use super::view::Lifetime;
+
+/// Tallies gathered before they are folded: what a cache holds.
+const MAX_PENDING: usize = 8192;
+
+/// One thing that is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tally {
+    /// A handle time, by its place between the bounds of the histogram.
+    HandleTime(u16),
+    ContactFirst,
+    ContactRetracted,
+    ContactUnidentified,
+}
+
+/// Tallies by route, each with a reference to it.
+#[derive(Debug, Default)]
+pub(super) struct Tallies {
+    pending: Vec<(RouteId, Tally)>,
+}
+
+impl Tallies {
+    #[inline]
+    pub(super) fn push(&mut self, route: RouteId, tally: Tally, routes: &mut Routes) {
+        routes.retain(route);
+        self.pending.push((route, tally));
+    }
+
+    /// Whether so many have been gathered that they should be folded.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.pending.len() >= MAX_PENDING
+    }
+
+    /// Adds them to the counters of their keys. `buckets` is the number of handle-time buckets, the
+    /// one above all bounds included.
+    pub(super) fn fold(&mut self, buckets: usize, routes: &mut Routes) {
+        for (route, tally) in self.pending.drain(..) {
+            routes.count(route, &mut |lifetime| add(lifetime, tally, buckets));
+            routes.release(route);
+        }
+    }
+}
+
+fn add(lifetime: &mut Lifetime, tally: Tally, buckets: usize) {
+    match tally {
+        Tally::ContactFirst => lifetime.contacts_first += 1,
+        Tally::ContactRetracted => lifetime.contacts_retracted += 1,
+        Tally::ContactUnidentified => lifetime.contacts_unidentified += 1,
+        Tally::HandleTime(bucket) => {
+            if lifetime.handle_time_buckets.len() < buckets {
+                lifetime.handle_time_buckets.resize(buckets, 0);
+            }
+            if let Some(count) = lifetime.handle_time_buckets.get_mut(usize::from(bucket)) {
+                *count += 1;
+            }
+        }
+    }
+}
