@@ -1,14 +1,13 @@
-//! First contacts by window pane and key. A cohort moves as a whole: from one pane to the next it is
+//! First contacts by window pane and route. A cohort moves as a whole: from one pane to the next it is
 //! followed for longer, and each step of the horizon counts it in and later out again. So its panes
 //! are added up once, and not row by row for each step.
 
 use std::collections::BTreeMap;
 
-use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::first_rows::{Fate, FirstRow, PackedFirstRow};
-use super::routes::{KeyId, Routes};
+use super::routes::RouteId;
 use super::window::WindowCell;
 use crate::kpi::STEPS;
 use crate::time::Timestamp;
@@ -29,35 +28,22 @@ impl FirstContacts {
     #[inline]
     pub(super) fn of(row: FirstRow) -> Self {
         let mut sum = Self::default();
-        let count = i64::from(row.count);
-        sum.first = count;
-        match row.fate {
-            Fate::Resolved => sum.resolved = count,
-            Fate::Failed => sum.failed_at_once = count,
-            Fate::Repeated(step) => sum.repeats.push((step, count)),
-        }
+        sum.add_row(row);
         sum
     }
 
-    fn add(&mut self, other: &Self) {
-        self.first += other.first;
-        self.resolved += other.resolved;
-        self.failed_at_once += other.failed_at_once;
-        for (step, count) in &other.repeats {
-            match self.repeats.binary_search_by_key(step, |known| known.0) {
-                Ok(at) => {
-                    self.repeats[at].1 += count;
-                    if self.repeats[at].1 == 0 {
-                        self.repeats.remove(at);
-                    }
-                }
-                Err(at) => self.repeats.insert(at, (*step, *count)),
-            }
+    /// Adds those of a row whose step, if it has one, is not before any that there are.
+    fn add_row(&mut self, row: FirstRow) {
+        let count = i64::from(row.count);
+        self.first += count;
+        match row.fate {
+            Fate::Resolved => self.resolved += count,
+            Fate::Failed => self.failed_at_once += count,
+            Fate::Repeated(step) => match self.repeats.last_mut() {
+                Some(last) if last.0 == step => last.1 += count,
+                Some(_) | None => self.repeats.push((step, count)),
+            },
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
     }
 
     /// Counts them in the parts of a window, or takes them back with `sign` -1.
@@ -164,45 +150,40 @@ impl Covered {
 /// The first contacts of one pane.
 #[derive(Debug, Default)]
 struct Cohort {
-    /// By key, ordered as the cells that they are counted in lie in memory.
-    settled: Vec<(KeyId, FirstContacts)>,
-    /// Those that have not been added up by key yet.
+    /// Added up by route and fate, and ordered by them.
+    settled: Vec<PackedFirstRow>,
+    /// Those that have not been added up yet.
     recent: Vec<PackedFirstRow>,
 }
 
 impl Cohort {
-    /// Adds recent rows up by key, where they are not so few that it is not worth it.
-    fn settle(&mut self, routes: &Routes) {
+    /// Adds recent rows up, where they are not so few that it is not worth it.
+    fn settle(&mut self) {
         if self.recent.len() * 8 <= self.settled.len() {
             return;
         }
-        let mut sums: HashMap<KeyId, FirstContacts, DefaultHashBuilder> = HashMap::default();
-        for row in self.recent.drain(..).map(PackedFirstRow::row) {
-            let contacts = FirstContacts::of(row);
-            for key in &routes.route(row.route).keys {
-                sums.entry(*key).or_default().add(&contacts);
-            }
-        }
-        for (key, sum) in &mut self.settled {
-            if let Some(added) = sums.remove(key) {
-                sum.add(&added);
-            }
-        }
-        self.settled.extend(sums);
-        self.settled.retain(|(_, sum)| !sum.is_empty());
-        self.settled.sort_unstable_by_key(|known| known.0);
+        self.settled.append(&mut self.recent);
+        self.recent = Vec::new();
+        self.settled.sort_unstable_by_key(|row| row.order());
+        self.settled
+            .dedup_by(|later, earlier| earlier.merge(*later));
+        self.settled.retain(|row| row.row().count != 0);
+        self.settled.shrink_to_fit();
     }
 
-    /// Calls `visit` with what there is, each key once or more.
-    fn each(&self, routes: &Routes, visit: &mut impl FnMut(KeyId, &FirstContacts)) {
-        for (key, sum) in &self.settled {
-            visit(*key, sum);
-        }
-        for row in self.recent.iter().copied().map(PackedFirstRow::row) {
-            let contacts = FirstContacts::of(row);
-            for key in &routes.route(row.route).keys {
-                visit(*key, &contacts);
+    /// Calls `visit` with what there is of each route, once or more.
+    fn each(&self, visit: &mut impl FnMut(RouteId, &FirstContacts)) {
+        let same_route =
+            |left: &PackedFirstRow, right: &PackedFirstRow| left.route() == right.route();
+        for rows in self.settled.chunk_by(same_route) {
+            let mut contacts = FirstContacts::default();
+            for row in rows {
+                contacts.add_row(row.row());
             }
+            visit(rows[0].route(), &contacts);
+        }
+        for row in self.recent.iter().map(|row| row.row()) {
+            visit(row.route, &FirstContacts::of(row));
         }
     }
 }
@@ -230,12 +211,11 @@ impl Cohorts {
         cohort.recent.extend(PackedFirstRow::of(row));
     }
 
-    /// Calls `visit` for each key of each pane whose parts change, with the sign of the change.
+    /// Calls `visit` for each route of each pane whose parts change, with the sign of the change.
     pub(super) fn moved(
         &mut self,
         (before, after): (&Covered, &Covered),
-        routes: &Routes,
-        mut visit: impl FnMut(KeyId, &FirstContacts, Parts, i64),
+        mut visit: impl FnMut(RouteId, &FirstContacts, Parts, i64),
     ) {
         if before == after {
             return;
@@ -245,12 +225,10 @@ impl Cohorts {
             let (was, is) = (before.parts_at(start), after.parts_at(start));
             let changes = [(is.without(was), 1), (was.without(is), -1)];
             if was != is {
-                cohort.settle(routes);
+                cohort.settle();
             }
             for (parts, sign) in changes.into_iter().filter(|change| change.0 != Parts::NONE) {
-                cohort.each(routes, &mut |key, contacts| {
-                    visit(key, contacts, parts, sign)
-                });
+                cohort.each(&mut |route, contacts| visit(route, contacts, parts, sign));
             }
         }
     }
@@ -269,7 +247,6 @@ impl Cohorts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::routes::RouteId;
     use super::*;
 
     fn contacts(first: i64, failed_at_once: i64, repeats: &[(u8, i64)]) -> FirstContacts {
@@ -281,24 +258,61 @@ mod tests {
         }
     }
 
+    fn first(route: u32, fate: Fate, count: i32) -> FirstRow {
+        FirstRow {
+            route: RouteId(route),
+            fate,
+            count,
+        }
+    }
+
+    /// What a cohort comes to by route, the same before and after it has settled.
+    fn sums(cohort: &mut Cohort) -> Vec<(u32, i64, i64)> {
+        let sums = |cohort: &Cohort| {
+            let mut sums = std::collections::BTreeMap::<u32, (i64, i64)>::new();
+            cohort.each(&mut |route, contacts| {
+                let repeats: i64 = contacts.repeats.iter().map(|repeats| repeats.1).sum();
+                let sum = sums.entry(route.0).or_default();
+                *sum = (sum.0 + contacts.first, sum.1 + repeats);
+            });
+            sums.retain(|_, sum| *sum != (0, 0));
+            sums.into_iter()
+                .map(|(route, sum)| (route, sum.0, sum.1))
+                .collect::<Vec<_>>()
+        };
+        let before = sums(cohort);
+        cohort.settle();
+        assert_eq!(sums(cohort), before);
+        before
+    }
+
     #[test]
     fn what_is_taken_back_is_gone() {
-        let mut sum = contacts(7, 2, &[(3, 1), (9, 2)]);
-        sum.add(&contacts(1, 0, &[(0, 1), (9, -2)]));
-        assert_eq!(sum, contacts(8, 2, &[(0, 1), (3, 1)]));
-        sum.add(&contacts(-8, -2, &[(0, -1), (3, -1)]));
-        assert!(sum.is_empty());
+        let mut cohorts = Cohorts::new(1000);
+        let moment = Timestamp::from_millis(500);
+        let rows = [
+            (3, Fate::Resolved, 2),
+            (1, Fate::Failed, 1),
+            (3, Fate::Repeated(4), 1),
+            (3, Fate::Resolved, -1),
+        ];
+        for (route, fate, count) in rows {
+            cohorts.add(moment, first(route, fate, count));
+        }
+        let cohort = cohorts.panes.get_mut(&0).unwrap();
+        assert_eq!(sums(cohort), [(1, 1, 0), (3, 2, 1)]);
+        assert_eq!((cohort.settled.len(), cohort.recent.len()), (3, 0));
+        for (route, fate, count) in [(1, Fate::Failed, -1), (3, Fate::Repeated(4), -1)] {
+            cohorts.add(moment, first(route, fate, count));
+        }
+        let cohort = cohorts.panes.get_mut(&0).unwrap();
+        assert_eq!(sums(cohort), [(3, 1, 0)]);
+        assert_eq!(cohort.settled.len(), 1);
     }
 
     #[test]
     fn a_row_is_what_it_says() {
-        let of = |fate, count| {
-            FirstContacts::of(FirstRow {
-                route: RouteId(0),
-                fate,
-                count,
-            })
-        };
+        let of = |fate, count| FirstContacts::of(first(0, fate, count));
         assert_eq!(of(Fate::Resolved, 3), contacts(3, 0, &[]));
         assert_eq!(of(Fate::Failed, -2), contacts(-2, -2, &[]));
         let repeated = of(Fate::Repeated(9), 2);

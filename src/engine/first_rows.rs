@@ -53,6 +53,7 @@ pub(super) struct FirstRow {
 
 /// Bits of a word that hold the fate; the rest hold the count.
 const FATE_BITS: u32 = 5;
+const FATE_MASK: i32 = (1 << FATE_BITS) - 1;
 /// What a word can count; more takes several rows.
 const MOST: i32 = i32::MAX >> FATE_BITS;
 
@@ -78,9 +79,29 @@ impl PackedFirstRow {
     }
 
     #[inline]
+    pub(super) fn route(self) -> RouteId {
+        self.route
+    }
+
+    /// Rows of one route and fate, and they alone, have the same.
+    pub(super) fn order(self) -> (RouteId, i32) {
+        (self.route, self.word & FATE_MASK)
+    }
+
+    /// Adds a row of the same route and fate, if there is room for both in one; says whether it has.
+    pub(super) fn merge(&mut self, other: Self) -> bool {
+        let sum = (self.word >> FATE_BITS) + (other.word >> FATE_BITS);
+        if self.order() != other.order() || sum.abs() > MOST {
+            return false;
+        }
+        self.word = sum << FATE_BITS | self.word & FATE_MASK;
+        true
+    }
+
+    #[inline]
     pub(super) fn row(self) -> FirstRow {
         // Written by `of` or checked by `read`: there is no other fate.
-        let fate = Fate::from_number(u8::try_from(self.word & 31).unwrap_or(0));
+        let fate = Fate::from_number(u8::try_from(self.word & FATE_MASK).unwrap_or(0));
         FirstRow {
             route: self.route,
             fate: fate.unwrap_or(Fate::Failed),
@@ -94,7 +115,7 @@ impl PackedFirstRow {
             route: RouteId(u32::from_le_bytes([r0, r1, r2, r3])),
             word: i32::from_le_bytes([w0, w1, w2, w3]),
         };
-        let fate = Fate::from_number(u8::try_from(packed.word & 31).ok()?);
+        let fate = Fate::from_number(u8::try_from(packed.word & FATE_MASK).ok()?);
         fate.map(|_| packed)
     }
 }

@@ -4,8 +4,8 @@
 //! arithmetic, so a total is exactly the sum of the rows in its range.
 //!
 //! What comes is nearly always in every window. So it is added once to a sum that all windows share,
-//! and each window keeps its own difference to that: what it does not cover, taken out. A window's
-//! total is the shared sum and its own difference together.
+//! and a window that does not cover it takes it out of its own. A window's total is the shared sum and
+//! its own together, whichever way a row has gone; that sum never ends to grow, and may wrap.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub(super) struct Panes {
     /// Breakdowns with handle-time quantiles.
     has_quantiles: Vec<bool>,
     windows: Vec<Window>,
-    /// By key, the sum of all rows that came while a window covered them.
+    /// By key, the sum of all rows that came while most windows covered them.
     shared: Vec<Totals>,
     marks: Marks,
     /// The instant the windows stand at; `None` until the first view.
@@ -88,8 +88,16 @@ enum Change {
     Episode(i64, i32),
 }
 
-/// Which windows cover a moment, in their order.
-type Covering = SmallVec<[bool; 8]>;
+/// Which windows cover a moment.
+#[derive(Clone, Debug, Default)]
+struct Covering {
+    /// In their order.
+    each: SmallVec<[bool; 8]>,
+    /// No window does.
+    nobody: bool,
+    /// So many do that it is less to add to what they share, and to take out of the others.
+    is_shared: bool,
+}
 
 /// A capture of the rows: panes only grow, so it is enough to remember how long each was. A pane
 /// that is dropped meanwhile is out of every window for good and need not be captured.
@@ -332,7 +340,7 @@ impl Panes {
         self.gathered.begin_round();
         pending.sort_unstable_by_key(|item| item.0);
         let mut row = Row::default();
-        let mut covering = Covering::new();
+        let mut covering = Covering::default();
         let mut last = None;
         for (moment, route, place) in pending.drain(..) {
             if last != Some(moment) {
@@ -365,7 +373,7 @@ impl Panes {
         // One pane after the other: each is looked up once, and lies together.
         older.sort_unstable_by_key(|item| item.moment);
         let mut row = Row::default();
-        let mut covering = Covering::new();
+        let mut covering = Covering::default();
         let mut last = None;
         for item in older.drain(..) {
             let route = item.route;
@@ -398,7 +406,13 @@ impl Panes {
     /// Which windows cover a moment.
     fn covering(&self, moment: Timestamp) -> Covering {
         let windows = self.windows.iter();
-        windows.map(|window| window.covers(moment)).collect()
+        let each: SmallVec<[bool; 8]> = windows.map(|window| window.covers(moment)).collect();
+        let covers = each.iter().filter(|covers| **covers).count();
+        Covering {
+            nobody: covers == 0,
+            is_shared: covers > each.len() - covers + 1,
+            each,
+        }
     }
 
     fn fold_row(
@@ -410,19 +424,24 @@ impl Panes {
         routes: &mut Routes,
     ) {
         self.rows.add(moment, route, row, routes);
-        if !covering.contains(&true) {
+        if covering.nobody {
             return;
         }
         for (key, quantiles) in routes.route(route).keys.iter().zip(&self.has_quantiles) {
-            if let Some(shared) = self.shared.get_mut(key.at()) {
+            self.marks.touch(*key);
+            if covering.is_shared
+                && let Some(shared) = self.shared.get_mut(key.at())
+            {
                 row.add_to(shared, 1);
             }
-            self.marks.touch(*key);
-            for (window, covers) in self.windows.iter_mut().zip(covering) {
-                if !covers {
-                    window.lacks(*key, row);
-                } else if *quantiles {
-                    window.add_buckets(*key, &row.buckets);
+            for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
+                match (covers, covering.is_shared) {
+                    (true, false) => window.add_row(*key, row, 1),
+                    (false, true) => window.add_row(*key, row, -1),
+                    (true, true) | (false, false) => {}
+                }
+                if *covers && *quantiles {
+                    window.add_buckets(*key, &row.buckets, 1);
                 }
             }
         }
@@ -443,17 +462,21 @@ impl Panes {
         for window in &mut self.windows {
             window.follow(moment, row, keys, &mut self.marks);
         }
-        if !covering.contains(&true) {
+        if covering.nobody {
             return;
         }
         for key in keys {
-            if let Some(shared) = self.shared.get_mut(key.at()) {
+            self.marks.touch(*key);
+            if covering.is_shared
+                && let Some(shared) = self.shared.get_mut(key.at())
+            {
                 add_first(shared, row, 1);
             }
-            self.marks.touch(*key);
-            for (window, covers) in self.windows.iter_mut().zip(covering) {
-                if !covers {
-                    window.lacks_first(*key, row);
+            for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
+                match (covers, covering.is_shared) {
+                    (true, false) => window.add_first(*key, row, 1),
+                    (false, true) => window.add_first(*key, row, -1),
+                    (true, true) | (false, false) => {}
                 }
             }
         }

@@ -3,11 +3,12 @@
 //! (ledger entries, contacts, pane rows) and go when nobody does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::row::Row;
 use super::settings::Settings;
@@ -49,13 +50,18 @@ impl KeyId {
     }
 }
 
+/// The keys of a route, so few that they lie in it.
+pub(super) type RouteKeys = SmallVec<[KeyId; 4]>;
+
 /// One combination of dimension values.
 #[derive(Debug)]
 pub(super) struct Route {
     /// Values of the routed dimensions as the record had them; `None` where it had none.
     pub(super) values: Box<[Option<Arc<str>>]>,
+    /// The same in one piece, as it is looked up.
+    written: Box<[u8]>,
     /// The key in each breakdown.
-    pub(super) keys: Box<[KeyId]>,
+    pub(super) keys: RouteKeys,
     /// Service-level target of its interactions, milliseconds.
     pub(super) target_ms: u64,
     /// Who refers to it; at 0 the place is free.
@@ -264,30 +270,33 @@ impl Routes {
 
     /// The route of these values, with one more reference to it.
     pub(super) fn acquire(&mut self, values: &[Option<&str>]) -> RouteId {
-        let hash = self.hasher.hash_one(values);
+        let written = written(values);
+        let hash = self.hash(&written);
         let routes = &self.table;
-        let found = self.index.find(hash, |id| {
-            routes[id.at()]
-                .values
-                .iter()
-                .zip(values)
-                .all(|(mine, theirs)| mine.as_deref() == *theirs)
-        });
-        if let Some(&id) = found {
+        let is_it = |id: &RouteId| *routes[id.at()].written == *written;
+        if let Some(&id) = self.index.find(hash, is_it) {
             self.table[id.at()].references += 1;
             return id;
         }
         self.make_route(values, hash)
     }
 
+    /// Of the bytes alone: their length is among them.
+    #[inline]
+    fn hash(&self, written: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(written);
+        hasher.finish()
+    }
+
     fn make_route(&mut self, values: &[Option<&str>], hash: u64) -> RouteId {
-        let keys: Box<[KeyId]> = (0..self.breakdowns.len())
+        let keys: RouteKeys = (0..self.breakdowns.len())
             .map(|breakdown| self.key_for(breakdown, values))
             .collect();
         self.insert_route(values, keys, hash)
     }
 
-    fn insert_route(&mut self, values: &[Option<&str>], keys: Box<[KeyId]>, hash: u64) -> RouteId {
+    fn insert_route(&mut self, values: &[Option<&str>], keys: RouteKeys, hash: u64) -> RouteId {
         for key in &keys {
             if let Some(key) = &mut self.keys[key.at()] {
                 if key.is_idle() {
@@ -297,6 +306,7 @@ impl Routes {
             }
         }
         let route = Route {
+            written: written(values).as_slice().into(),
             values: values.iter().map(|value| value.map(Arc::from)).collect(),
             keys,
             target_ms: self.target_ms(values),
@@ -309,9 +319,9 @@ impl Routes {
             self.table.push(route);
             RouteId(u32::try_from(self.table.len() - 1).unwrap_or(u32::MAX))
         };
-        let (routes, hasher) = (&self.table, &self.hasher);
-        self.index
-            .insert_unique(hash, id, |id| hash_of(hasher, &routes[id.at()].values));
+        let mut index = std::mem::take(&mut self.index);
+        index.insert_unique(hash, id, |id| self.hash(&self.table[id.at()].written));
+        self.index = index;
         id
     }
 
@@ -550,7 +560,7 @@ impl Routes {
             ids.push(id);
         }
         for (values, places) in &captured.routes {
-            let keys: Option<Box<[KeyId]>> = places
+            let keys: Option<RouteKeys> = places
                 .iter()
                 .map(|place| ids.get(usize::try_from(*place).ok()?).copied())
                 .collect();
@@ -559,7 +569,7 @@ impl Routes {
                 return None;
             }
             let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-            let hash = self.hasher.hash_one(values.as_slice());
+            let hash = self.hash(&written(&values));
             self.insert_route(&values, keys, hash);
         }
         for (breakdown, overflowed) in self.breakdowns.iter_mut().zip(captured.overflowed) {
@@ -587,7 +597,8 @@ impl Routes {
         if route.references > 0 {
             return;
         }
-        let values = std::mem::take(&mut route.values);
+        route.values = Box::default();
+        let written = std::mem::take(&mut route.written);
         let keys = std::mem::take(&mut route.keys);
         for key in &keys {
             if let Some(key) = &mut self.keys[key.at()] {
@@ -597,7 +608,7 @@ impl Routes {
                 }
             }
         }
-        let hash = hash_of(&self.hasher, &values);
+        let hash = self.hash(&written);
         if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == id) {
             entry.remove();
         }
@@ -661,9 +672,17 @@ impl Routes {
     }
 }
 
-fn hash_of(hasher: &DefaultHashBuilder, values: &[Option<Arc<str>>]) -> u64 {
-    let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-    hasher.hash_one(values.as_slice())
+/// Values in one piece: each behind its length, or behind a length that none has where there is none.
+fn written(values: &[Option<&str>]) -> SmallVec<[u8; 96]> {
+    let mut written = SmallVec::new();
+    for value in values {
+        let length = value.map_or(u32::MAX, |value| {
+            u32::try_from(value.len()).unwrap_or(u32::MAX - 1)
+        });
+        written.extend_from_slice(&length.to_le_bytes());
+        written.extend_from_slice(value.unwrap_or_default().as_bytes());
+    }
+    written
 }
 
 fn unsigned_millis(duration: std::time::Duration) -> u64 {

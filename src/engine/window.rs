@@ -133,7 +133,10 @@ impl Window {
                     .iter()
                     .zip(stored.has_quantiles);
                 for (key, quantiles) in keys {
-                    self.add_row(*key, row, *quantiles, sign);
+                    self.add_row(*key, row, sign);
+                    if *quantiles {
+                        self.add_buckets(*key, &row.buckets, if sign > 0 { 1 } else { -1 });
+                    }
                     marks.touch(*key);
                 }
             });
@@ -202,9 +205,11 @@ impl Window {
             return;
         };
         let before = std::mem::replace(&mut self.covered, Covered::NOTHING);
-        cohorts.moved((&before, &after), routes, |key, contacts, parts, sign| {
-            self.count(key, contacts, parts, sign);
-            marks.touch(key);
+        cohorts.moved((&before, &after), |route, contacts, parts, sign| {
+            for key in &routes.route(route).keys {
+                self.count(*key, contacts, parts, sign);
+                marks.touch(*key);
+            }
         });
         self.covered = after;
         self.cohorts = Some(cohorts);
@@ -264,42 +269,27 @@ impl Window {
     }
 
     /// Adds a row to what the window has of its own, or takes it out with `sign` -1.
-    fn add_row(&mut self, key: KeyId, row: &Row, quantiles: bool, sign: i64) {
-        let Some(cell) = self.cells.get_mut(key.at()) else {
-            return;
-        };
-        row.add_to(&mut cell.own, sign);
-        if quantiles {
-            let sign = if sign > 0 { 1 } else { -1 };
-            for (bucket, count) in &row.buckets {
-                cell.buckets.add(*bucket, sign * count);
-            }
+    #[inline]
+    pub(super) fn add_row(&mut self, key: KeyId, row: &Row, sign: i64) {
+        if let Some(cell) = self.cells.get_mut(key.at()) {
+            row.add_to(&mut cell.own, sign);
         }
     }
 
     /// The same for a row of first contacts.
-    fn add_first(&mut self, key: KeyId, row: FirstRow, sign: i64) {
+    #[inline]
+    pub(super) fn add_first(&mut self, key: KeyId, row: FirstRow, sign: i64) {
         if let Some(cell) = self.cells.get_mut(key.at()) {
             add_first(&mut cell.own, row, sign);
         }
     }
 
-    /// A row that all windows share has come, and this one does not cover it.
-    pub(super) fn lacks(&mut self, key: KeyId, row: &Row) {
-        self.add_row(key, row, false, -1);
-    }
-
-    /// The same of first contacts.
-    pub(super) fn lacks_first(&mut self, key: KeyId, row: FirstRow) {
-        self.add_first(key, row, -1);
-    }
-
-    /// Counts handle times that the window covers.
+    /// Counts handle times that the window covers, or no longer covers with `sign` -1.
     #[inline]
-    pub(super) fn add_buckets(&mut self, key: KeyId, buckets: &[(u16, i32)]) {
+    pub(super) fn add_buckets(&mut self, key: KeyId, buckets: &[(u16, i32)], sign: i32) {
         if let Some(cell) = self.cells.get_mut(key.at()) {
             for (bucket, count) in buckets {
-                cell.buckets.add(*bucket, *count);
+                cell.buckets.add(*bucket, sign * count);
             }
         }
     }
