@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::Dimensions;
 use super::chain::{Effects, FirstContact, Inserted};
 use super::chains::Chains;
-use super::contact::Contact;
+use super::contact::{Contact, tie_of};
 use super::first_rows::Fate;
 use super::ledger::{Body, Entry, InteractionBody, Ledger, SurveyBody};
 use super::panes::Panes;
@@ -284,11 +284,11 @@ impl Booking {
 
     /// Gives the contribution of a version; a withdrawn one has none. A first version counts in the
     /// counters of its keys.
-    pub(super) fn give(&mut self, id: IdHash, entry: &Entry, event: &Event, counters: Counters) {
+    pub(super) fn give(&mut self, entry: &Entry, event: &Event, counters: Counters) {
         self.book(entry, 1, counters);
         let mut inserted = Inserted::default();
         if let (Some(chain), Event::Interaction(interaction)) = (chain_of(entry), event) {
-            let contact = self.rules.contact(id, entry.route, interaction);
+            let contact = self.rules.contact(entry.route, interaction);
             let mut effects = Booked::default();
             inserted = self
                 .chains
@@ -300,14 +300,17 @@ impl Booking {
         }
     }
 
-    /// Takes the contribution of a version back.
-    pub(super) fn take(&mut self, id: IdHash, entry: &Entry) {
+    /// Takes the contribution of a version back; `event` is another version of the same record.
+    pub(super) fn take(&mut self, entry: &Entry, event: &Event) {
         self.book(entry, -1, Counters::Stay);
-        let Some(chain) = chain_of(entry) else { return };
+        let (Some(chain), Event::Interaction(interaction)) = (chain_of(entry), event) else {
+            return;
+        };
+        let tie = tie_of(interaction.tie);
         let mut effects = Booked::default();
         let unchained = self
             .chains
-            .remove(chain, entry.event_time, id.low(), &mut effects);
+            .remove(chain, entry.event_time, tie, &mut effects);
         self.book_effects(effects);
         if let Some(route) = unchained {
             self.routes.release(route);
@@ -463,13 +466,12 @@ impl Rules {
         }
     }
 
-    fn contact(&self, id: IdHash, route: RouteId, interaction: &Interaction) -> Contact {
+    fn contact(&self, route: RouteId, interaction: &Interaction) -> Contact {
         let event_time = interaction.record.event_time;
         let start = interaction.started_at.unwrap_or(event_time);
         Contact {
             event_time,
-            tie: interaction.tie,
-            id: id.low(),
+            tie: tie_of(interaction.tie),
             start,
             route,
             failed: interaction.resolved == Some(false)

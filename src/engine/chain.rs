@@ -100,6 +100,42 @@ fn run_end(chain: &[Contact], mut at: usize, horizon_ms: i64) -> usize {
     at
 }
 
+/// Puts a contact behind the newest one of its chain, of which nothing changes but what it adds: what
+/// [`insert_at`] does there, for the contacts that come in order.
+#[inline]
+pub(super) fn append(
+    newest: Option<&Contact>,
+    contact: &mut Contact,
+    horizon_ms: i64,
+    effects: &mut impl Effects,
+) -> Inserted {
+    let repeated = newest.filter(|newest| gap_ms(newest, contact) <= horizon_ms);
+    contact.first = repeated.is_none();
+    contact.episode_start = repeated.map_or(contact.start, |repeated| repeated.episode_start);
+    let Some(repeated) = repeated else {
+        emit_first(&[*contact], 0, horizon_ms, 1, effects);
+        emit_episode(&[*contact], 0, 1, effects);
+        return Inserted {
+            first: true,
+            retracted: None,
+        };
+    };
+    emit_first(&[*repeated], 0, horizon_ms, -1, effects);
+    emit_episode(&[*repeated], 0, -1, effects);
+    emit_episode(&[*contact], 0, 1, effects);
+    if repeated.first {
+        let first = FirstContact {
+            failed: repeated.failed,
+            repeat_delay_ms: Some(gap_ms(repeated, contact)),
+        };
+        effects.first_contact(repeated.event_time, repeated.route, first, 1);
+    }
+    Inserted {
+        first: false,
+        retracted: (repeated.first && !repeated.failed).then_some(repeated.route),
+    }
+}
+
 /// Puts a contact into its chain at `at`.
 pub(super) fn insert_at(
     chain: &mut Chain,
@@ -190,5 +226,71 @@ pub(super) fn remove_at(chain: &mut Chain, at: usize, horizon_ms: i64, effects: 
             emit_episode(chain, before, 1, effects);
         }
         emit_first(chain, before, horizon_ms, 1, effects);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// All that was given and taken, in order.
+    #[derive(Debug, Default, PartialEq)]
+    struct Log(Vec<(Timestamp, RouteId, Option<FirstContact>, i64, i64)>);
+
+    impl Effects for Log {
+        fn first_contact(
+            &mut self,
+            moment: Timestamp,
+            route: RouteId,
+            first: FirstContact,
+            sign: i64,
+        ) {
+            self.0.push((moment, route, Some(first), 0, sign));
+        }
+
+        fn episode(&mut self, moment: Timestamp, route: RouteId, milliseconds: i64, sign: i64) {
+            self.0.push((moment, route, None, milliseconds, sign));
+        }
+    }
+
+    fn contact() -> impl Strategy<Value = Contact> {
+        (0_i64..100, 0_i64..150, 0_i64..150, any::<[bool; 3]>()).prop_map(
+            |(event_time, start, episode_start, flags)| Contact {
+                event_time: Timestamp::from_millis(event_time),
+                tie: 0,
+                start: Timestamp::from_millis(start),
+                route: RouteId(u32::from(flags[0])),
+                failed: flags[0],
+                resolved: flags[1],
+                first: flags[2],
+                episode_start: Timestamp::from_millis(episode_start),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn appending_is_inserting_at_the_end(
+            newest in proptest::option::of(contact()),
+            new in contact(),
+            after_ms in 0_i64..100,
+            horizon_ms in 0_i64..100,
+        ) {
+            let mut appended = new;
+            if let Some(newest) = &newest {
+                appended.event_time = newest.event_time.plus_millis(after_ms);
+            }
+            let mut inserted = appended;
+            let (mut log, mut expected) = (Log::default(), Log::default());
+            let said = append(newest.as_ref(), &mut appended, horizon_ms, &mut log);
+            let mut chain: Chain = newest.into_iter().collect();
+            let at = chain.len();
+            let says = insert_at(&mut chain, at, &mut inserted, horizon_ms, &mut expected);
+            prop_assert_eq!((said, &log), (says, &expected));
+            let all: Chain = newest.into_iter().chain([appended]).collect();
+            prop_assert_eq!(chain, all);
+        }
     }
 }

@@ -5,20 +5,18 @@
 //! place that is empty, or to what has been put there since, which is never an older contact of the
 //! same chain (whoever comes in before a contact is linked to it anew).
 
-use hashbrown::HashTable;
+use std::hint::black_box;
+
 use smallvec::SmallVec;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
-use super::chain::{Chain, Effects, Inserted, insert_at, remove_at};
-use super::contact::{Contact, ContactSlot};
-use super::hashing::shard_of;
+use super::chain::{Chain, Effects, Inserted, append, insert_at, remove_at};
+use super::contact::{Contact, ContactSlot, MOST_CONTACTS};
+use super::index::{Index, Spot};
 use super::routes::{RouteId, Routes};
 use super::slab::{Place, Slab, Slot};
 use crate::event::IdHash;
 use crate::time::Timestamp;
-
-/// Shards of the chain table; bounds how long one table takes to grow.
-pub(super) const SHARDS: usize = 1024;
 
 /// Buckets of time that memory is cut into: what is in one is forgotten at once.
 const BUCKETS: i64 = 2048;
@@ -40,8 +38,8 @@ pub(super) struct Chains {
     /// How long contacts stay behind stream time: horizon + 2 x lateness.
     memory_ms: i64,
     max_contacts: usize,
-    /// The newest contact of each chain, by shard.
-    newest: Vec<HashTable<Place>>,
+    /// The newest contact of each chain.
+    newest: Index,
     /// The contacts, by the bucket of their event time.
     slots: Slab<ContactSlot>,
     contacts: usize,
@@ -56,8 +54,8 @@ impl Chains {
         Self {
             horizon_ms,
             memory_ms,
-            max_contacts,
-            newest: (0..SHARDS).map(|_| HashTable::new()).collect(),
+            max_contacts: max_contacts.min(MOST_CONTACTS),
+            newest: Index::default(),
             slots: Slab::default(),
             contacts: 0,
             bucket_ms: (memory_ms / BUCKETS).max(1),
@@ -70,33 +68,40 @@ impl Chains {
         self.contacts
     }
 
-    fn newest_of(&self, chain: IdHash) -> Option<Place> {
-        let is_it = |place: &Place| self.slots.at(*place).chain() == chain;
-        let shard = &self.newest[shard_of(chain.0, SHARDS)];
-        shard.find(chain.low(), is_it).copied()
+    /// Where the index leads to the newest contact of a chain.
+    #[inline]
+    fn newest_of(&self, chain: IdHash) -> Option<Spot> {
+        let is_it = |place| self.slots.at(place).chain() == chain;
+        self.newest.find(chain.low(), is_it)
     }
 
-    /// Brings what putting a contact into each of these chains will look at into the cache.
+    /// Brings what putting a contact into each of these chains will look at into the cache: first of
+    /// all of them where they would be found, then the newest contacts. No load waits for another of
+    /// the same round.
     pub(super) fn touch(&self, chains: &[IdHash]) {
         for chain in chains {
-            std::hint::black_box(self.newest_of(*chain).is_some());
+            black_box(self.newest.touch(chain.low()));
+        }
+        for chain in chains {
+            let touch = |place| _ = black_box(self.slots.touch(place));
+            self.newest.likely(chain.low(), touch);
         }
     }
 
     /// The next older contact of the chain; `None` when there is none or it has been forgotten.
     fn older_than(&self, slot: &ContactSlot) -> Option<Place> {
         let place = slot.older()?;
-        let older = self.slots.at(place);
-        let is_one = older.is_occupied()
-            && older.chain() == slot.chain()
-            && older.contact().order() < slot.contact().order();
+        let older = self.slots.get(place)?;
+        let is_one =
+            older.is_occupied() && older.chain() == slot.chain() && older.order() < slot.order();
         is_one.then_some(place)
     }
 
     /// The contacts of a chain that `stays` says are behind a change, and the one before them.
     fn end_of(&self, chain: IdHash, stays: impl Fn(&Contact) -> bool) -> End {
         let mut end = End::default();
-        let mut next = self.newest_of(chain);
+        let newest = self.newest_of(chain);
+        let mut next = newest.map(|spot| self.newest.at(spot));
         while let Some(place) = next {
             let slot = self.slots.at(place);
             let contact = slot.contact();
@@ -135,52 +140,54 @@ impl Chains {
         effects: &mut impl Effects,
     ) -> Inserted {
         routes.retain(contact.route);
+        self.contacts += 1;
+        let newest = self.newest_of(chain);
+        let place = newest.map(|spot| self.newest.at(spot));
+        let known = place.map(|place| self.slots.at(place).contact());
+        if known.is_none_or(|known| known.order() < contact.order()) {
+            let inserted = append(known.as_ref(), &mut contact, self.horizon_ms, effects);
+            self.put_newest(chain, &contact, newest.zip(place));
+            return inserted;
+        }
+        self.insert_behind(chain, contact, effects)
+    }
+
+    /// Gives a contact its place behind all others of its chain.
+    fn put_newest(&mut self, chain: IdHash, contact: &Contact, before: Option<(Spot, Place)>) {
+        let mut slot = ContactSlot::pack(chain, contact);
+        slot.set_newest(true);
+        slot.set_older(before.map(|(_, place)| place));
+        let place = self.slots.put(self.bucket_of(contact.event_time), slot);
+        if let Some((spot, before)) = before {
+            self.slots.change(before).set_newest(false);
+            self.newest.set(spot, place);
+        } else {
+            let hash_of = |other| self.slots.at(other).chain().low();
+            self.newest.insert(chain.low(), place, hash_of);
+        }
+    }
+
+    /// Puts a contact into its chain somewhere before the newest one.
+    fn insert_behind(
+        &mut self,
+        chain: IdHash,
+        mut contact: Contact,
+        effects: &mut impl Effects,
+    ) -> Inserted {
         let order = contact.order();
         let mut end = self.end_of(chain, |other| other.order() >= order);
         let at = usize::from(end.has_before);
         let horizon_ms = self.horizon_ms;
         let inserted = insert_at(&mut end.contacts, at, &mut contact, horizon_ms, effects);
-        self.put(chain, &contact, &mut end.places, at);
-        self.write(&end.places, &end.contacts);
-        self.contacts += 1;
-        inserted
-    }
-
-    /// Gives a contact its place between the others at the end of a chain.
-    fn put(
-        &mut self,
-        chain: IdHash,
-        contact: &Contact,
-        places: &mut SmallVec<[Place; 8]>,
-        at: usize,
-    ) {
-        let mut slot = ContactSlot::pack(chain, contact);
-        let before = at.checked_sub(1).map(|before| places[before]);
-        slot.set_older(before);
+        let mut slot = ContactSlot::pack(chain, &contact);
+        slot.set_older(at.checked_sub(1).map(|before| end.places[before]));
         let place = self.slots.put(self.bucket_of(contact.event_time), slot);
-        match places.get(at) {
-            Some(next) => self.slots.change(*next).set_older(Some(place)),
-            None => self.set_newest(chain, before, Some(place)),
+        if let Some(next) = end.places.get(at) {
+            self.slots.change(*next).set_older(Some(place));
         }
-        places.insert(at, place);
-    }
-
-    /// The newest contact of a chain, until now `before`, is another one; there was, or is, none.
-    fn set_newest(&mut self, chain: IdHash, before: Option<Place>, now: Option<Place>) {
-        let slots = &self.slots;
-        let shard = &mut self.newest[shard_of(chain.0, SHARDS)];
-        let is_known = |place: &Place| Some(*place) == before;
-        match (shard.find_entry(chain.low(), is_known), now) {
-            (Ok(mut entry), Some(now)) => *entry.get_mut() = now,
-            (Ok(entry), None) => {
-                entry.remove();
-            }
-            (Err(_), Some(now)) => {
-                let hash_of = |other: &Place| slots.at(*other).chain().low();
-                shard.insert_unique(chain.low(), now, hash_of);
-            }
-            (Err(_), None) => {}
-        }
+        end.places.insert(at, place);
+        self.write(&end.places, &end.contacts);
+        inserted
     }
 
     /// Takes a contact out of its chain and hands over the chain's reference to its route. Returns
@@ -189,18 +196,18 @@ impl Chains {
         &mut self,
         chain: IdHash,
         event_time: Timestamp,
-        id: u64,
+        tie: u64,
         effects: &mut impl Effects,
     ) -> Option<RouteId> {
         // Contacts of the same time may come before it as well as behind it.
         let mut end = self.end_of(chain, |other| other.event_time >= event_time);
-        let is_it = |contact: &Contact| contact.event_time == event_time && contact.id == id;
+        let is_it = |contact: &Contact| contact.order() == (event_time, tie);
         let at = end.contacts.iter().position(is_it)?;
         let (place, contact) = (end.places[at], end.contacts[at]);
         let older = self.older_than(self.slots.at(place));
         match end.places.get(at + 1) {
             Some(next) => self.slots.change(*next).set_older(older),
-            None => self.set_newest(chain, Some(place), older),
+            None => self.retire_newest(chain, place, older),
         }
         remove_at(&mut end.contacts, at, self.horizon_ms, effects);
         end.places.remove(at);
@@ -208,6 +215,18 @@ impl Chains {
         self.slots.vacate(self.bucket_of(event_time), place);
         self.contacts -= 1;
         Some(contact.route)
+    }
+
+    /// The newest contact of a chain goes; what comes before it, if anything does, is the newest now.
+    fn retire_newest(&mut self, chain: IdHash, place: Place, older: Option<Place>) {
+        let Some(older) = older else {
+            self.newest.remove(chain.low(), place);
+            return;
+        };
+        self.slots.change(older).set_newest(true);
+        if let Some(spot) = self.newest.find(chain.low(), |other| other == place) {
+            self.newest.set(spot, older);
+        }
     }
 
     /// Forgets contacts whose memory is over at `stream_time`, and the oldest beyond the limit.
@@ -224,20 +243,17 @@ impl Chains {
                 self.evicted_until = self.evicted_until.max(Some(until));
             }
             let contacts = &mut self.contacts;
+            // Where there is a newer one, the chain goes on without this one.
             self.slots.empty_first(
                 &mut self.newest,
-                |newest, place, slot| {
-                    let chain = slot.chain();
-                    let shard = &newest[shard_of(chain.0, SHARDS)];
-                    let found = shard.find(chain.low(), |other| *other == place);
-                    std::hint::black_box(found.is_some());
+                |newest, _, slot| {
+                    if slot.is_newest() {
+                        black_box(newest.touch(slot.chain().low()));
+                    }
                 },
                 |newest, place, slot| {
-                    let chain = slot.chain();
-                    let shard = &mut newest[shard_of(chain.0, SHARDS)];
-                    // Where there is a newer one, the chain goes on without this one.
-                    if let Ok(entry) = shard.find_entry(chain.low(), |other| *other == place) {
-                        entry.remove();
+                    if slot.is_newest() {
+                        newest.remove(slot.chain().low(), place);
                     }
                     routes.release(slot.route());
                     *contacts -= 1;
@@ -288,58 +304,37 @@ impl Chains {
         mut adopt: impl FnMut(RouteId) -> bool,
     ) -> Result<(), RestoreError> {
         let kind = SectionKind::Chains;
-        let slots = ContactSlot::read_all(bytes).ok_or(RestoreError::Decode { kind })?;
-        for mut slot in slots {
-            let chain = slot.chain();
-            // Also whether there is a contact in it at all.
-            if ContactSlot::pack(chain, &slot.contact()) != slot {
+        let bucket_ms = self.bucket_ms;
+        let contacts = &mut self.contacts;
+        self.slots.restore(kind, bytes, |slot| {
+            if !slot.is_occupied() {
                 return Err(RestoreError::Decode { kind });
             }
             if !adopt(slot.route()) {
                 return Err(RestoreError::Dangling { kind });
             }
-            // For now in the order in which they come.
-            let before = self.newest_of(chain);
-            slot.set_older(before);
-            let place = self.slots.put(self.bucket_of(slot.event_time()), slot);
-            self.set_newest(chain, before, Some(place));
-            self.contacts += 1;
-        }
-        Ok(())
+            *contacts += 1;
+            Ok(slot.event_time().as_millis().div_euclid(bucket_ms))
+        })
     }
 
-    /// Brings the contacts of every chain in order once all have been put back.
+    /// Makes the chains found once all contacts have been put back. Their links are as they were:
+    /// one that leads to something else than an older contact of the same chain leads nowhere, as at
+    /// any other time.
     pub(super) fn restored(&mut self) -> Result<(), RestoreError> {
-        let mut places = Vec::new();
-        for shard in &mut self.newest {
-            for newest in shard.iter_mut() {
-                places.clear();
-                let mut next = Some(*newest);
-                while let Some(place) = next {
-                    places.push(place);
-                    next = self.slots.at(place).older();
-                }
-                let order = |place: &Place| self.slots.at(*place).contact().order();
-                if places.is_sorted_by(|newer, older| order(newer) > order(older)) {
-                    continue;
-                }
-                places.sort_unstable_by_key(order);
-                if places
-                    .windows(2)
-                    .any(|pair| order(&pair[0]) == order(&pair[1]))
-                {
-                    return Err(RestoreError::Twice {
-                        kind: SectionKind::Chains,
-                    });
-                }
-                let mut older = None;
-                for place in &places {
-                    self.slots.change(*place).set_older(older);
-                    older = Some(*place);
-                }
-                *newest = older.unwrap_or(*newest);
-            }
+        self.slots.restored();
+        let slots = &self.slots;
+        let newest = || {
+            let newest = slots.occupied().filter(|(_, slot)| slot.is_newest());
+            newest.map(|(place, slot)| (slot.chain().low(), place))
+        };
+        self.newest.make_room(newest().map(|(hash, _)| hash));
+        let chain_of = |place| slots.at(place).chain();
+        let is_same = |one, other| chain_of(one) == chain_of(other);
+        if self.newest.fill(newest(), is_same) {
+            return Ok(());
         }
-        Ok(())
+        let kind = SectionKind::Chains;
+        Err(RestoreError::Twice { kind })
     }
 }

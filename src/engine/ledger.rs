@@ -1,17 +1,15 @@
 //! The ledger: the newest version of each interaction and survey within memory, with all that is
 //! needed to take its contribution back.
 
+use std::hint::black_box;
+
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
-use super::hashing::{IdentityState, shard_of};
+use super::index::Index;
 use super::routes::RouteId;
 use super::slab::{Place, Slab};
-use super::slot::Slot;
+use super::slot::{CONTENT_MASK, Slot};
 use crate::event::{IdHash, Record};
 use crate::time::Timestamp;
-use hashbrown::{HashMap, HashTable};
-
-/// Shards of the ledger; bounds how long one table takes to grow.
-pub(super) const SHARDS: usize = 1024;
 
 /// Buckets of time that memory is cut into: what is in one is forgotten at once.
 const BUCKETS: i64 = 2048;
@@ -74,22 +72,16 @@ pub(super) enum Version {
     Duplicate,
 }
 
-/// Where entries are found.
-#[derive(Debug, Default)]
-struct Shard {
-    /// Places of the entries, by id.
-    index: HashTable<Place>,
-    /// Surveys that take dimensions from an interaction, by interaction.
-    joins: HashMap<u128, Vec<u128>, IdentityState>,
-}
-
 /// All entries.
 #[derive(Debug)]
 pub(super) struct Ledger {
     lateness_ms: i64,
     join_ms: i64,
     max_entries: usize,
-    shards: Vec<Shard>,
+    /// Places of the entries, by the id of their record.
+    index: Index,
+    /// Places of the surveys that take dimensions from an interaction, by the id of that one.
+    joins: Index,
     /// The entries, by the bucket in which their memory ends.
     slots: Slab<Slot>,
     entries: usize,
@@ -105,7 +97,8 @@ impl Ledger {
             lateness_ms,
             join_ms,
             max_entries,
-            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            index: Index::default(),
+            joins: Index::default(),
             slots: Slab::default(),
             entries: 0,
             bucket_ms: (longest_ms / BUCKETS).max(1),
@@ -118,24 +111,33 @@ impl Ledger {
         self.entries
     }
 
-    fn shard(&self, id: IdHash) -> &Shard {
-        &self.shards[shard_of(id.0, SHARDS)]
-    }
-
     /// Where the entry of a record is; it stays there until the record is put anew or forgotten.
+    #[inline]
     pub(super) fn find(&self, id: IdHash) -> Option<Place> {
-        let is_it = |place: &Place| self.slots.at(*place).id() == id;
-        self.shard(id).index.find(id.low(), is_it).copied()
+        let is_it = |place| self.slots.at(place).id() == id;
+        let spot = self.index.find(id.low(), is_it)?;
+        Some(self.index.at(spot))
     }
 
-    /// Brings what finding these records will look at into the cache.
+    /// Brings what judging these records will look at into the cache: first of all of them where they
+    /// would be found, then the entries that are there. No load waits for another of the same round.
     pub(super) fn touch(&self, records: &[IdHash]) {
         for id in records {
-            std::hint::black_box(self.find(*id).is_some());
+            black_box(self.index.touch(id.low()));
+        }
+        if !self.joins.is_empty() {
+            for id in records {
+                black_box(self.joins.touch(id.low()));
+            }
+        }
+        for id in records {
+            let touch = |place| _ = black_box(self.slots.touch(place));
+            self.index.likely(id.low(), touch);
         }
     }
 
     /// The entry at a place that [`Ledger::find`] gave.
+    #[inline]
     pub(super) fn at(&self, place: Place) -> Entry {
         self.slots.at(place).entry()
     }
@@ -163,7 +165,7 @@ impl Ledger {
         };
         match record.version_time.cmp(&known.version_time) {
             std::cmp::Ordering::Greater => Version::Newer,
-            std::cmp::Ordering::Equal if record.content == known.content => {
+            std::cmp::Ordering::Equal if record.content & CONTENT_MASK == known.content => {
                 if order > known.order {
                     self.slots.change(place).set_order(order);
                 }
@@ -177,65 +179,62 @@ impl Ledger {
     /// Puts a version in the place of the one `known`, which the ledger has under this id.
     pub(super) fn put(&mut self, id: IdHash, entry: &Entry, known: Option<(Place, &Entry)>) {
         let slot = Slot::pack(id, entry);
-        let joins = joined_interaction(entry);
-        let Some((place, known)) = known else {
-            self.insert(id, slot);
-            self.link(id, joins);
-            return;
-        };
-        self.replace(id, place, slot);
-        let before = joined_interaction(known);
-        if before != joins {
-            self.unlink(id, before);
-            self.link(id, joins);
+        match known {
+            None => self.insert(id, slot),
+            Some((place, _)) => self.replace(id, place, slot),
         }
     }
 
     fn insert(&mut self, id: IdHash, slot: Slot) {
         let place = self.slots.put(self.expiry_bucket(&slot), slot);
-        let slots = &self.slots;
-        let hash_of = |other: &Place| slots.at(*other).id().low();
-        let index = &mut self.shards[shard_of(id.0, SHARDS)].index;
-        index.insert_unique(id.low(), place, hash_of);
+        let hash_of = |other| self.slots.at(other).id().low();
+        self.index.insert(id.low(), place, hash_of);
         self.entries += 1;
+        self.join(place, slot.joins());
     }
 
     fn replace(&mut self, id: IdHash, place: Place, slot: Slot) {
-        let before = self.expiry_bucket(self.slots.at(place));
-        let bucket = self.expiry_bucket(&slot);
+        let known = *self.slots.at(place);
+        let (before, bucket) = (self.expiry_bucket(&known), self.expiry_bucket(&slot));
+        let mut now = place;
         if before == bucket {
             *self.slots.change(place) = slot;
-            return;
+        } else {
+            self.slots.vacate(before, place);
+            now = self.slots.put(bucket, slot);
+            if let Some(spot) = self.index.find(id.low(), |other| other == place) {
+                self.index.set(spot, now);
+            }
         }
-        self.slots.vacate(before, place);
-        let moved = self.slots.put(bucket, slot);
-        let index = &mut self.shards[shard_of(id.0, SHARDS)].index;
-        if let Some(known) = index.find_mut(id.low(), |other| *other == place) {
-            *known = moved;
+        if (place, known.joins()) != (now, slot.joins()) {
+            if let Some(interaction) = known.joins() {
+                self.joins.remove(interaction.low(), place);
+            }
+            self.join(now, slot.joins());
         }
     }
 
-    fn link(&mut self, survey: IdHash, interaction: Option<IdHash>) {
+    /// The survey at `place` takes dimensions from an interaction.
+    fn join(&mut self, place: Place, interaction: Option<IdHash>) {
         if let Some(interaction) = interaction {
-            let at = shard_of(interaction.0, SHARDS);
-            self.shards[at]
-                .joins
-                .entry(interaction.0)
-                .or_default()
-                .push(survey.0);
+            let hash_of = |other| self.slots.at(other).joins().unwrap_or_default().low();
+            self.joins.insert(interaction.low(), place, hash_of);
         }
     }
 
     /// The surveys that take dimensions from an interaction.
     pub(super) fn surveys_of(&self, interaction: IdHash) -> Vec<IdHash> {
-        match self.shard(interaction).joins.get(&interaction.0) {
-            Some(surveys) => surveys.iter().copied().map(IdHash).collect(),
-            None => Vec::new(),
+        let mut surveys = Vec::new();
+        if self.joins.is_empty() {
+            return surveys;
         }
-    }
-
-    fn unlink(&mut self, survey: IdHash, interaction: Option<IdHash>) {
-        unlink(&mut self.shards, survey, interaction);
+        self.joins.each(interaction.low(), |place| {
+            let slot = self.slots.at(place);
+            if slot.joins() == Some(interaction) {
+                surveys.push(slot.id());
+            }
+        });
+        surveys
     }
 
     /// When the memory of an entry ends: once stream time is greater. Interactions stay for late
@@ -257,9 +256,9 @@ impl Ledger {
         self.expires_at(slot).as_millis().div_euclid(self.bucket_ms)
     }
 
-    /// Forgets entries whose memory is over at `stream_time`, and the oldest beyond the limit;
-    /// hands each to `forgotten`.
-    pub(super) fn expire(&mut self, stream_time: Timestamp, mut forgotten: impl FnMut(Entry)) {
+    /// Forgets entries whose memory is over at `stream_time`, and the oldest beyond the limit; each
+    /// reference that one of them held to a route is handed to `release`.
+    pub(super) fn expire(&mut self, stream_time: Timestamp, mut release: impl FnMut(RouteId)) {
         while let Some(bucket) = self.slots.first_bucket() {
             let over = (bucket + 1).saturating_mul(self.bucket_ms) <= stream_time.as_millis();
             if !over && self.entries <= self.max_entries {
@@ -267,20 +266,26 @@ impl Ledger {
             }
             let (entries, evicted_until) = (&mut self.entries, &mut self.evicted_until);
             self.slots.empty_first(
-                &mut self.shards,
-                |shards, place, slot| shards[shard_of(slot.id().0, SHARDS)].touch(place, slot),
-                |shards, place, slot| {
-                    let id = slot.id();
-                    let index = &mut shards[shard_of(id.0, SHARDS)].index;
-                    if let Ok(entry) = index.find_entry(id.low(), |other| *other == place) {
-                        entry.remove();
+                &mut (&mut self.index, &mut self.joins),
+                |(index, joins), _, slot| {
+                    black_box(index.touch(slot.id().low()));
+                    if let Some(interaction) = slot.joins() {
+                        black_box(joins.touch(interaction.low()));
+                    }
+                },
+                |(index, joins), place, slot| {
+                    index.remove(slot.id().low(), place);
+                    if let Some(interaction) = slot.joins() {
+                        joins.remove(interaction.low(), place);
                     }
                     *entries -= 1;
-                    unlink(shards, id, slot.joins());
                     if !over {
                         *evicted_until = (*evicted_until).max(Some(slot.event_time()));
                     }
-                    forgotten(slot.entry());
+                    release(slot.route());
+                    if let Some(own_route) = slot.own_route() {
+                        release(own_route);
+                    }
                 },
             );
         }
@@ -319,58 +324,49 @@ impl Ledger {
         self.evicted_until = evicted_until;
     }
 
-    /// Puts the entries of a captured piece back; hands each to `adopt`, which takes the references
-    /// to its routes and says whether they exist.
+    /// Puts the entries of a captured piece back; `adopt` takes each reference to a route and says
+    /// whether that exists. [`Ledger::restored`] follows the last piece.
     pub(super) fn restore(
         &mut self,
         bytes: &[u8],
-        mut adopt: impl FnMut(&Entry) -> bool,
+        mut adopt: impl FnMut(RouteId) -> bool,
     ) -> Result<(), RestoreError> {
         let kind = SectionKind::Ledger;
-        let slots = Slot::read_all(bytes).ok_or(RestoreError::Decode { kind })?;
-        for slot in slots {
-            let (id, entry) = (slot.id(), slot.entry());
+        let mut slots = std::mem::take(&mut self.slots);
+        let restored = slots.restore(kind, bytes, |slot| {
             // Also whether there is an entry in it at all.
-            if Slot::pack(id, &entry) != slot {
+            if Slot::pack(slot.id(), &slot.entry()) != *slot {
                 return Err(RestoreError::Decode { kind });
             }
-            if !adopt(&entry) {
+            if !adopt(slot.route()) || !slot.own_route().is_none_or(&mut adopt) {
                 return Err(RestoreError::Dangling { kind });
             }
-            if self.find(id).is_some() {
-                return Err(RestoreError::Twice { kind });
-            }
-            self.insert(id, slot);
-            self.link(id, joined_interaction(&entry));
+            self.entries += 1;
+            Ok(self.expiry_bucket(slot))
+        });
+        self.slots = slots;
+        restored
+    }
+
+    /// Makes the entries found once all have been put back.
+    pub(super) fn restored(&mut self) -> Result<(), RestoreError> {
+        self.slots.restored();
+        let slots = &self.slots;
+        let ids = || {
+            let entries = slots.occupied();
+            entries.map(|(place, slot)| (slot.id().low(), place))
+        };
+        let joins = || {
+            let entries = slots.occupied();
+            entries.filter_map(|(place, slot)| Some((slot.joins()?.low(), place)))
+        };
+        self.index.make_room(ids().map(|(hash, _)| hash));
+        self.joins.make_room(joins().map(|(hash, _)| hash));
+        let is_same = |one, other| slots.at(one).id() == slots.at(other).id();
+        if self.index.fill(ids(), is_same) && self.joins.fill(joins(), |_, _| false) {
+            return Ok(());
         }
-        Ok(())
-    }
-}
-
-impl Shard {
-    /// Brings what finding the entry will look at into the cache.
-    fn touch(&self, place: Place, slot: &Slot) {
-        let found = self.index.find(slot.id().low(), |other| *other == place);
-        std::hint::black_box(found.is_some());
-    }
-}
-
-fn unlink(shards: &mut [Shard], survey: IdHash, interaction: Option<IdHash>) {
-    let Some(interaction) = interaction else {
-        return;
-    };
-    let joins = &mut shards[shard_of(interaction.0, SHARDS)].joins;
-    if let Some(surveys) = joins.get_mut(&interaction.0) {
-        surveys.retain(|other| *other != survey.0);
-        if surveys.is_empty() {
-            joins.remove(&interaction.0);
-        }
-    }
-}
-
-fn joined_interaction(entry: &Entry) -> Option<IdHash> {
-    match &entry.body {
-        Body::Survey(survey) => survey.joins,
-        Body::Interaction(_) => None,
+        let kind = SectionKind::Ledger;
+        Err(RestoreError::Twice { kind })
     }
 }

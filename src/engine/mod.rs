@@ -14,8 +14,8 @@ mod cohorts;
 mod contact;
 mod delta;
 mod first_rows;
-mod hashing;
 mod history;
+mod index;
 mod kept_view;
 mod ledger;
 mod marks;
@@ -42,6 +42,7 @@ pub use accounting::Outcome;
 pub use capture::{RestoreError, Section, SectionKind};
 pub use history::{HISTORY_KPIS, HISTORY_POINTS, History};
 pub use kept_view::KeptView;
+pub use persist::{Part, Restoring};
 pub use settings::Settings;
 pub use view::{BreakdownView, KeyView, Lifetime, Stats, View, WindowView};
 
@@ -295,7 +296,7 @@ impl Engine {
             .booking
             .entry(event, order, route, counted, &self.ledger);
         if let Some((_, known)) = known {
-            self.booking.take(id, known);
+            self.booking.take(known, event);
         }
         let is_first_count = !entry.counted && !entry.excluded;
         let counters = if is_first_count {
@@ -303,7 +304,7 @@ impl Engine {
         } else {
             Counters::Stay
         };
-        self.booking.give(id, &entry, event, counters);
+        self.booking.give(&entry, event, counters);
         entry.counted |= is_first_count;
         self.booking.count_overflow(entry.route);
         let moves_surveys = event.kind() == Kind::Interaction;
@@ -333,7 +334,7 @@ impl Engine {
         self.expired_at = Some(stream_time);
         let booking = &mut self.booking;
         self.ledger
-            .expire(stream_time, |entry| booking.forget(&entry));
+            .expire(stream_time, |route| booking.release(route));
         self.booking.expire(stream_time);
     }
 }

@@ -1,7 +1,8 @@
 //! The engine's state as sections, and back.
 //!
 //! Begin a capture between two batches, take sections between the following ones until there are no
-//! more, and the sections hold the state of the moment of the beginning.
+//! more, and the sections hold the state of the moment of the beginning. On the way back ledger, chains
+//! and panes have nothing in common but the routes: they can be filled on threads of their own.
 
 use std::sync::Arc;
 
@@ -9,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::accounting::Accounting;
 use super::capture::{RestoreError, Section, SectionKind, decode, encode};
-use super::ledger::{Body, Entry};
-use super::routes::{CapturedRoutes, RouteId, Routes};
+use super::chains::Chains;
+use super::ledger::Ledger;
+use super::panes::Panes;
+use super::routes::{CapturedRoutes, RouteId};
 use super::waiting::WaitingEvent;
 use super::{Engine, Settings, WaitingPolicy};
 use crate::time::Timestamp;
@@ -90,44 +93,18 @@ impl Engine {
         policy: WaitingPolicy,
         sections: impl IntoIterator<Item = Section>,
     ) -> Result<Self, RestoreError> {
-        let mut engine = Self::new(settings, policy);
         let mut sections = sections.into_iter();
-        let first = sections
-            .next()
-            .filter(|section| section.kind == SectionKind::Head);
-        let head = first.ok_or(RestoreError::NoHead)?;
-        let routes = engine.take_head(decode(SectionKind::Head, &head.bytes)?)?;
+        let head = sections.next().ok_or(RestoreError::NoHead)?;
+        let mut restoring = Restoring::begin(settings, policy, &head)?;
+        let mut parts = restoring.parts();
         for section in sections {
-            match section.kind {
-                SectionKind::Head => return Err(RestoreError::NoHead),
-                SectionKind::Ledger => {
-                    let table = &mut engine.booking.routes;
-                    engine
-                        .ledger
-                        .restore(&section.bytes, |entry| adopt_entry(table, routes, entry))?;
-                }
-                SectionKind::Chains => {
-                    let booking = &mut engine.booking;
-                    let table = &mut booking.routes;
-                    booking
-                        .chains
-                        .restore(&section.bytes, |route| adopt(table, routes, route))?;
-                }
-                SectionKind::Panes => {
-                    let booking = &mut engine.booking;
-                    let table = &mut booking.routes;
-                    booking
-                        .panes
-                        .restore(&section.bytes, |route| adopt(table, routes, route))?;
-                }
-            }
+            let part = parts.iter_mut().find(|part| part.kind() == section.kind);
+            part.ok_or(RestoreError::NoHead)?.take(&section)?;
         }
-        engine.booking.chains.restored()?;
-        engine.booking.panes.restored(&engine.booking.routes);
-        for route in 0..routes {
-            engine.booking.routes.release(RouteId(route));
+        for part in parts {
+            part.finish()?;
         }
-        Ok(engine)
+        Ok(restoring.finish())
     }
 
     /// Takes over the head and says how many routes there are.
@@ -166,17 +143,125 @@ impl Engine {
     }
 }
 
-fn adopt(routes: &mut Routes, count: u32, route: RouteId) -> bool {
-    if route.0 < count {
-        routes.retain(route);
-    }
-    route.0 < count
+/// State on its way back: made from the head, then filled part by part.
+#[derive(Debug)]
+pub struct Restoring {
+    engine: Engine,
+    /// How often each part refers to each route.
+    references: [Vec<u32>; 3],
 }
 
-fn adopt_entry(routes: &mut Routes, count: u32, entry: &Entry) -> bool {
-    let own = match &entry.body {
-        Body::Survey(survey) => adopt(routes, count, survey.own_route),
-        Body::Interaction(_) => true,
-    };
-    own && adopt(routes, count, entry.route)
+/// Ledger, chains or panes on their way back: takes all sections of its kind in the order of the
+/// capture, then finishes.
+#[derive(Debug)]
+pub struct Part<'r> {
+    state: PartState<'r>,
+    references: &'r mut [u32],
+}
+
+#[derive(Debug)]
+enum PartState<'r> {
+    Ledger(&'r mut Ledger),
+    Chains(&'r mut Chains),
+    Panes(&'r mut Panes),
+}
+
+impl Restoring {
+    /// Takes the first section, with the settings it was captured with.
+    ///
+    /// # Errors
+    /// When it is not a head or does not fit the settings.
+    pub fn begin(
+        settings: Arc<Settings>,
+        policy: WaitingPolicy,
+        head: &Section,
+    ) -> Result<Self, RestoreError> {
+        if head.kind != SectionKind::Head {
+            return Err(RestoreError::NoHead);
+        }
+        let mut engine = Engine::new(settings, policy);
+        let routes = engine.take_head(decode(SectionKind::Head, &head.bytes)?)?;
+        let none = vec![0; usize::try_from(routes).unwrap_or(0)];
+        Ok(Self {
+            engine,
+            references: [none.clone(), none.clone(), none],
+        })
+    }
+
+    /// The parts that take the other sections, each on whichever thread.
+    pub fn parts(&mut self) -> [Part<'_>; 3] {
+        let [ledger, chains, panes] = &mut self.references;
+        let booking = &mut self.engine.booking;
+        [
+            Part {
+                state: PartState::Ledger(&mut self.engine.ledger),
+                references: ledger,
+            },
+            Part {
+                state: PartState::Chains(&mut booking.chains),
+                references: chains,
+            },
+            Part {
+                state: PartState::Panes(&mut booking.panes),
+                references: panes,
+            },
+        ]
+    }
+
+    /// The engine, once all parts have finished.
+    pub fn finish(mut self) -> Engine {
+        let booking = &mut self.engine.booking;
+        for references in &self.references {
+            for (route, count) in (0..).map(RouteId).zip(references) {
+                for _ in 0..*count {
+                    booking.routes.retain(route);
+                }
+            }
+        }
+        booking.panes.restored(&booking.routes);
+        for (route, _) in (0..).map(RouteId).zip(&self.references[0]) {
+            booking.routes.release(route);
+        }
+        self.engine
+    }
+}
+
+impl Part<'_> {
+    /// The sections it takes.
+    pub fn kind(&self) -> SectionKind {
+        match self.state {
+            PartState::Ledger(_) => SectionKind::Ledger,
+            PartState::Chains(_) => SectionKind::Chains,
+            PartState::Panes(_) => SectionKind::Panes,
+        }
+    }
+
+    /// Takes a section of its kind.
+    ///
+    /// # Errors
+    /// When that is not one, or does not fit what was taken before.
+    pub fn take(&mut self, section: &Section) -> Result<(), RestoreError> {
+        let adopt = |route: RouteId| {
+            let at = usize::try_from(route.0).unwrap_or(usize::MAX);
+            let count = self.references.get_mut(at);
+            count.map(|count| *count += 1).is_some()
+        };
+        match &mut self.state {
+            PartState::Ledger(ledger) => ledger.restore(&section.bytes, adopt),
+            PartState::Chains(chains) => chains.restore(&section.bytes, adopt),
+            PartState::Panes(panes) => panes.restore(&section.bytes, adopt),
+        }
+    }
+
+    /// Makes what was taken ready for use.
+    ///
+    /// # Errors
+    /// When something was taken twice.
+    pub fn finish(self) -> Result<(), RestoreError> {
+        match self.state {
+            PartState::Ledger(ledger) => ledger.restored(),
+            PartState::Chains(chains) => chains.restored(),
+            PartState::Panes(_) => Ok(()),
+        }
+    }
 }

@@ -4,19 +4,23 @@
 //!
 //! A capture copies run by run, while the slots go on changing: a run that is about to change and has
 //! not been copied is copied first. So it holds the slots of the moment at which it began, and little
-//! has to be copied before anything may change.
+//! has to be copied before anything may change. What is put back from it lies where it lay.
 
 use std::collections::BTreeMap;
 
-use super::capture::RouteNumbers;
+use super::capture::{RestoreError, RouteNumbers, SectionKind};
 
 /// Slots of one chunk.
 const CHUNK: usize = 1024;
 /// Slots of one run; divides a chunk.
 const RUN: usize = 32;
 const RUNS_OF_CHUNK: usize = CHUNK / RUN;
+/// Runs that places can be given to.
+const MOST_RUNS: u32 = u32::MAX / 32;
 /// Bytes that a capture hands out at a time, or a little more.
 const PIECE_BYTES: usize = 1 << 16;
+/// Runs that are being filled at the same time.
+const OPEN: usize = 4;
 
 /// Where a slot is.
 pub(super) type Place = u32;
@@ -25,20 +29,52 @@ pub(super) type Place = u32;
 pub(super) trait Slot: Copy {
     /// Nothing.
     const EMPTY: Self;
+    /// How many bytes it has.
+    const BYTES: usize;
 
     fn is_occupied(&self) -> bool;
 
-    /// Appends what a capture keeps of it, with the canonical number of its route.
-    fn write(&self, numbers: &RouteNumbers, bytes: &mut Vec<u8>);
+    /// What it is, in bytes.
+    fn bytes(&self) -> &[u8];
+
+    /// From as many bytes as it has; `None` from others.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+
+    /// The same with the canonical number of each of its routes.
+    fn renumbered(&self, numbers: &RouteNumbers) -> Self;
 }
 
 /// Slots by place and by bucket.
 #[derive(Debug)]
 pub(super) struct Slab<S> {
+    /// Those without slots are not there yet.
     chunks: Vec<Box<[S]>>,
+    /// Numbers of those.
+    free_chunks: Vec<u32>,
+    /// Of the others.
     free_runs: Vec<u32>,
     buckets: BTreeMap<i64, Bucket>,
+    /// The first of them, which is asked for all the time.
+    first: Option<i64>,
+    /// What is left of the runs that are being filled, of different buckets.
+    open: [Option<Open>; OPEN],
     capture: Option<Capture>,
+}
+
+/// The places of one bucket.
+#[derive(Debug, Default)]
+struct Bucket {
+    runs: Vec<u32>,
+    /// Empty ones, but for those of a run that is being filled.
+    vacant: Vec<Place>,
+}
+
+/// The rest of a run.
+#[derive(Debug)]
+struct Open {
+    bucket: i64,
+    next: Place,
+    left: usize,
 }
 
 /// A capture under way.
@@ -53,32 +89,15 @@ struct Capture {
     bytes: Vec<u8>,
 }
 
-/// The places of one bucket.
-#[derive(Debug)]
-struct Bucket {
-    runs: Vec<u32>,
-    /// Slots of the last run that have been given out.
-    filled: usize,
-    /// Given out and empty again.
-    vacant: Vec<Place>,
-}
-
-impl Default for Bucket {
-    fn default() -> Self {
-        Self {
-            runs: Vec::new(),
-            filled: RUN,
-            vacant: Vec::new(),
-        }
-    }
-}
-
 impl<S> Default for Slab<S> {
     fn default() -> Self {
         Self {
             chunks: Vec::new(),
+            free_chunks: Vec::new(),
             free_runs: Vec::new(),
             buckets: BTreeMap::new(),
+            first: None,
+            open: [const { None }; OPEN],
             capture: None,
         }
     }
@@ -89,6 +108,21 @@ impl<S: Slot> Slab<S> {
     pub(super) fn at(&self, place: Place) -> &S {
         let (chunk, at) = within(place);
         &self.chunks[chunk][at]
+    }
+
+    /// The slot at a place that may never have been given out.
+    #[inline]
+    pub(super) fn get(&self, place: Place) -> Option<&S> {
+        let (chunk, at) = within(place);
+        self.chunks.get(chunk)?.get(at)
+    }
+
+    /// Reads the slot, and says something of it: many that are read in a row come from memory at the
+    /// same time.
+    #[inline]
+    pub(super) fn touch(&self, place: Place) -> u8 {
+        let bytes = self.at(place).bytes();
+        bytes[0] ^ bytes[S::BYTES - 1]
     }
 
     /// The slot, about to change: a capture takes its run as it is.
@@ -102,35 +136,79 @@ impl<S: Slot> Slab<S> {
     }
 
     /// Finds a place for a slot in a bucket.
+    #[inline]
     pub(super) fn put(&mut self, bucket: i64, slot: S) -> Place {
         let place = self.free_place(bucket);
         *self.change(place) = slot;
         place
     }
 
+    #[inline]
     fn free_place(&mut self, bucket: i64) -> Place {
-        let bucket = self.buckets.entry(bucket).or_default();
-        if let Some(place) = bucket.vacant.pop() {
+        for open in self.open.iter_mut().flatten() {
+            if open.bucket == bucket && open.left > 0 {
+                let place = open.next;
+                open.next += 1;
+                open.left -= 1;
+                return place;
+            }
+        }
+        self.free_place_elsewhere(bucket)
+    }
+
+    /// A place that became empty, or the first of another run.
+    fn free_place_elsewhere(&mut self, number: i64) -> Place {
+        let vacant = |bucket: &mut Bucket| bucket.vacant.pop();
+        if let Some(place) = self.buckets.get_mut(&number).and_then(vacant) {
             return place;
         }
-        if bucket.filled == RUN {
-            if self.free_runs.is_empty() {
-                let first = self.chunks.len() * RUNS_OF_CHUNK;
-                self.chunks.push(vec![S::EMPTY; CHUNK].into());
-                // The last one is taken first.
-                let runs = (first..first + RUNS_OF_CHUNK).rev();
-                self.free_runs
-                    .extend(runs.filter_map(|run| u32::try_from(run).ok()));
-            }
-            bucket.runs.extend(self.free_runs.pop());
-            bucket.filled = 0;
+        let run = self.free_run();
+        self.buckets.entry(number).or_default().runs.push(run);
+        self.first = Some(self.first.map_or(number, |first| first.min(number)));
+        self.fill_from_now_on(Open {
+            bucket: number,
+            next: place_of(run, 1),
+            left: RUN - 1,
+        });
+        place_of(run, 0)
+    }
+
+    /// Fills this run from now on. Where too many are being filled, the one that has been for longest
+    /// is left as it is.
+    fn fill_from_now_on(&mut self, run: Open) {
+        let is_used_up = |open: &Option<Open>| open.as_ref().is_none_or(|open| open.left == 0);
+        if let Some(at) = self.open.iter().position(is_used_up) {
+            self.open[at] = Some(run);
+            return;
         }
-        let place = bucket
-            .runs
-            .last()
-            .map_or(0, |run| place_of(*run, bucket.filled));
-        bucket.filled += 1;
-        place
+        self.open.rotate_left(1);
+        if let Some(closed) = self.open[OPEN - 1].replace(run)
+            && let Some(bucket) = self.buckets.get_mut(&closed.bucket)
+        {
+            let rest = (closed.next..).take(closed.left);
+            bucket.vacant.extend(rest);
+        }
+    }
+
+    fn free_run(&mut self) -> u32 {
+        if let Some(run) = self.free_runs.pop() {
+            return run;
+        }
+        let chunk = self.free_chunks.pop().map_or(self.chunks.len(), at_of);
+        self.make_chunk(chunk);
+        let first = number_of(chunk * RUNS_OF_CHUNK);
+        // The last one is taken first.
+        let others = (first + 1..).take(RUNS_OF_CHUNK - 1);
+        self.free_runs.extend(others);
+        self.free_runs.reverse();
+        first
+    }
+
+    fn make_chunk(&mut self, chunk: usize) {
+        if chunk >= self.chunks.len() {
+            self.chunks.resize_with(chunk + 1, Box::default);
+        }
+        self.chunks[chunk] = vec![S::EMPTY; CHUNK].into();
     }
 
     /// Empties a place of a bucket.
@@ -144,7 +222,7 @@ impl<S: Slot> Slab<S> {
     /// The bucket that comes first; `None` when there is none.
     #[inline]
     pub(super) fn first_bucket(&self) -> Option<i64> {
-        self.buckets.first_key_value().map(|(bucket, _)| *bucket)
+        self.first
     }
 
     /// Empties the bucket that comes first, and hands out each slot of it with its place. Those of a
@@ -156,19 +234,22 @@ impl<S: Slot> Slab<S> {
         touch: impl Fn(&W, Place, &S),
         mut visit: impl FnMut(&mut W, Place, &S),
     ) {
-        let Some((_, bucket)) = self.buckets.pop_first() else {
+        let Some((number, bucket)) = self.buckets.pop_first() else {
             return;
         };
-        for (number, run) in bucket.runs.iter().enumerate() {
-            let is_last = number + 1 == bucket.runs.len();
-            let filled = if is_last { bucket.filled } else { RUN };
+        self.first = self.buckets.keys().next().copied();
+        for open in &mut self.open {
+            open.take_if(|open| open.bucket == number);
+        }
+        for run in &bucket.runs {
             let first = place_of(*run, 0);
             let (chunk, at) = within(first);
             if let Some(capture) = &mut self.capture {
                 capture.copy(&self.chunks, chunk * RUNS_OF_CHUNK + at / RUN);
             }
-            let slots = &mut self.chunks[chunk][at..at + filled];
-            for (place, slot) in (first..).zip(slots.iter()) {
+            let slots = &mut self.chunks[chunk][at..at + RUN];
+            let occupied = (first..).zip(slots.iter());
+            for (place, slot) in occupied.filter(|(_, slot)| slot.is_occupied()) {
                 touch(with, place, slot);
             }
             for (place, slot) in (first..).zip(slots) {
@@ -181,6 +262,19 @@ impl<S: Slot> Slab<S> {
         self.free_runs.extend(bucket.runs.iter().rev());
     }
 
+    /// All slots that hold something, with their places.
+    pub(super) fn occupied(&self) -> impl Iterator<Item = (Place, &S)> {
+        let chunks = self.chunks.iter().enumerate();
+        chunks.flat_map(|(chunk, slots)| {
+            let first = number_of(chunk * CHUNK);
+            let slots = (first..).zip(slots.iter());
+            slots.filter(|(_, slot)| slot.is_occupied())
+        })
+    }
+}
+
+/// Capture and restore.
+impl<S: Slot> Slab<S> {
     /// Starts a capture of the present state.
     pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
         self.capture = Some(Capture {
@@ -204,43 +298,137 @@ impl<S: Slot> Slab<S> {
         }
         Some(std::mem::take(&mut capture.bytes))
     }
+
+    /// Puts the runs of a captured piece back where they were; `admit` looks at each slot and says its
+    /// bucket. [`Slab::restored`] follows the last piece.
+    pub(super) fn restore(
+        &mut self,
+        kind: SectionKind,
+        mut bytes: &[u8],
+        mut admit: impl FnMut(&S) -> Result<i64, RestoreError>,
+    ) -> Result<(), RestoreError> {
+        while !bytes.is_empty() {
+            let (run, occupied) = take_run(&mut bytes).ok_or(RestoreError::Decode { kind })?;
+            let slots = self.run_to_fill(run).ok_or(RestoreError::Twice { kind })?;
+            let (mut number, mut vacant) = (None, Vec::new());
+            for (at, slot) in slots.iter_mut().enumerate() {
+                if occupied & 1 << at == 0 {
+                    vacant.push(place_of(run, at));
+                    continue;
+                }
+                let taken = bytes.split_off(..S::BYTES).and_then(S::from_bytes);
+                *slot = taken.ok_or(RestoreError::Decode { kind })?;
+                let bucket = admit(slot)?;
+                if *number.get_or_insert(bucket) != bucket {
+                    return Err(RestoreError::Decode { kind });
+                }
+            }
+            let number = number.ok_or(RestoreError::Decode { kind })?;
+            let bucket = self.buckets.entry(number).or_default();
+            bucket.runs.push(run);
+            bucket.vacant.extend(vacant);
+        }
+        Ok(())
+    }
+
+    /// The slots of a run; `None` when there is something in them.
+    fn run_to_fill(&mut self, run: u32) -> Option<&mut [S]> {
+        let (chunk, at) = within(place_of(run, 0));
+        if self.chunks.get(chunk).is_none_or(|slots| slots.is_empty()) {
+            self.make_chunk(chunk);
+        }
+        let slots = &mut self.chunks[chunk][at..at + RUN];
+        let is_free = slots.iter().all(|slot| !slot.is_occupied());
+        is_free.then_some(slots)
+    }
+
+    /// Finds out what is free once all pieces have been put back.
+    pub(super) fn restored(&mut self) {
+        self.first = self.buckets.keys().next().copied();
+        for (number, chunk) in self.chunks.iter().enumerate().rev() {
+            if chunk.is_empty() {
+                self.free_chunks.push(number_of(number));
+                continue;
+            }
+            for (at, run) in chunk.chunks(RUN).enumerate().rev() {
+                if run.iter().all(|slot| !slot.is_occupied()) {
+                    self.free_runs.push(number_of(number * RUNS_OF_CHUNK + at));
+                }
+            }
+        }
+    }
 }
 
 impl Capture {
-    /// Copies a run, where that has not been done.
+    /// Copies a run, where that has not been done: its number, which of its slots hold something, and
+    /// those.
     fn copy<S: Slot>(&mut self, chunks: &[Box<[S]>], run: usize) {
         if self.copied.get(run) != Some(&false) {
             return;
         }
         self.copied[run] = true;
         if self.bytes.is_empty() {
-            self.bytes.reserve(PIECE_BYTES + RUN * size_of::<S>());
+            self.bytes.reserve(PIECE_BYTES + 2 * RUN * S::BYTES);
         }
-        let at = run % RUNS_OF_CHUNK * RUN;
-        let slots = &chunks[run / RUNS_OF_CHUNK][at..at + RUN];
-        for slot in slots.iter().filter(|slot| slot.is_occupied()) {
-            slot.write(&self.numbers, &mut self.bytes);
+        let first = run % RUNS_OF_CHUNK * RUN;
+        let Some(slots) = chunks[run / RUNS_OF_CHUNK].get(first..first + RUN) else {
+            return;
+        };
+        let start = self.bytes.len();
+        self.bytes.extend(number_of(run).to_le_bytes());
+        self.bytes.extend([0; 4]);
+        let mut occupied = 0_u32;
+        for (at, slot) in slots.iter().enumerate() {
+            if slot.is_occupied() {
+                occupied |= 1 << at;
+                let slot = slot.renumbered(&self.numbers);
+                self.bytes.extend_from_slice(slot.bytes());
+            }
+        }
+        if occupied == 0 {
+            self.bytes.truncate(start);
+        } else {
+            self.bytes[start + 4..start + 8].copy_from_slice(&occupied.to_le_bytes());
         }
     }
 }
 
+/// The number of a run and which of its slots hold something: some do.
+fn take_run(bytes: &mut &[u8]) -> Option<(u32, u32)> {
+    let run = u32::from_le_bytes(*bytes.split_off(..4)?.as_array()?);
+    let occupied = u32::from_le_bytes(*bytes.split_off(..4)?.as_array()?);
+    (run < MOST_RUNS && occupied != 0).then_some((run, occupied))
+}
+
 /// Chunk and place in it.
+#[inline]
+fn within(place: Place) -> (usize, usize) {
+    (at_of(place) / CHUNK, at_of(place) % CHUNK)
+}
+
 #[expect(
     clippy::as_conversions,
     reason = "u32 to usize never loses on supported targets"
 )]
 #[inline]
-fn within(place: Place) -> (usize, usize) {
-    (place as usize / CHUNK, place as usize % CHUNK)
+fn at_of(number: u32) -> usize {
+    number as usize
 }
 
+#[inline]
+fn place_of(run: u32, at: usize) -> Place {
+    number_of(at_of(run) * RUN + at)
+}
+
+/// There are fewer chunks, runs and places than that.
 #[expect(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
-    reason = "below the length of a run"
+    reason = "what is given out has a place"
 )]
-fn place_of(run: u32, at: usize) -> Place {
-    run * RUN as u32 + at as u32
+#[inline]
+fn number_of(at: usize) -> u32 {
+    at as u32
 }
 
 #[cfg(test)]
@@ -253,17 +441,32 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Copy, Debug)]
-    struct Number(u32);
+    struct Number([u8; 4]);
 
     impl Slot for Number {
-        const EMPTY: Self = Self(0);
+        const EMPTY: Self = Self([0; 4]);
+        const BYTES: usize = 4;
 
         fn is_occupied(&self) -> bool {
-            self.0 != 0
+            self.number() != 0
         }
 
-        fn write(&self, _: &RouteNumbers, bytes: &mut Vec<u8>) {
-            bytes.extend(self.0.to_le_bytes());
+        fn bytes(&self) -> &[u8] {
+            &self.0
+        }
+
+        fn from_bytes(bytes: &[u8]) -> Option<Self> {
+            bytes.as_array().copied().map(Self)
+        }
+
+        fn renumbered(&self, _: &RouteNumbers) -> Self {
+            *self
+        }
+    }
+
+    impl Number {
+        fn number(self) -> u32 {
+            u32::from_le_bytes(self.0)
         }
     }
 
@@ -286,8 +489,80 @@ mod tests {
         ]
     }
 
-    fn numbers_in(bytes: &[u8]) -> impl Iterator<Item = u32> {
-        bytes.as_chunks().0.iter().copied().map(u32::from_le_bytes)
+    const KIND: SectionKind = SectionKind::Ledger;
+
+    /// Puts a piece back; the numbers are their buckets.
+    fn restore(slab: &mut Slab<Number>, bytes: &[u8]) -> Result<(), RestoreError> {
+        slab.restore(KIND, bytes, |slot| Ok(i64::from(slot.number() % 5)))
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let run = |number: u32, occupied: u32, slots: &[u32]| {
+            let all = [number, occupied].into_iter().chain(slots.iter().copied());
+            all.flat_map(u32::to_le_bytes).collect::<Vec<u8>>()
+        };
+        let damaged = Err(RestoreError::Decode { kind: KIND });
+        let mut slab = Slab::default();
+        assert_eq!(restore(&mut slab, &run(7, 5, &[1, 6])), Ok(()));
+        let twice = Err(RestoreError::Twice { kind: KIND });
+        assert_eq!(restore(&mut slab, &run(7, 2, &[1])), twice);
+        assert_eq!(restore(&mut slab, &run(8, 0, &[])), damaged);
+        assert_eq!(restore(&mut slab, &run(8, 3, &[1])), damaged);
+        assert_eq!(restore(&mut slab, &run(9, 3, &[1, 2])), damaged);
+        assert_eq!(restore(&mut slab, &run(u32::MAX / 32, 1, &[1])), damaged);
+        assert_eq!(restore(&mut slab, &run(10, 1, &[1])[..11]), damaged);
+    }
+
+    proptest! {
+        /// What was captured lies where it lay, and the rest is given out before there is more.
+        #[test]
+        fn slots_come_back(steps in proptest::collection::vec((0_u32..5, any::<bool>()), 1..4000)) {
+            let mut slab = Slab::<Number>::default();
+            let mut held = Vec::new();
+            for (number, (bucket, stays)) in (1..).zip(steps) {
+                let number = number * 5 + bucket;
+                let place = slab.put(bucket.into(), Number(number.to_le_bytes()));
+                if stays {
+                    held.push((place, number));
+                } else {
+                    slab.vacate(bucket.into(), place);
+                }
+            }
+            slab.begin_capture(Arc::default());
+            let mut other = Slab::<Number>::default();
+            while let Some(piece) = slab.capture_next() {
+                restore(&mut other, &piece).unwrap();
+            }
+            other.restored();
+            let occupied = other.occupied().map(|(place, slot)| (place, slot.number()));
+            held.sort_unstable();
+            prop_assert_eq!(occupied.collect::<Vec<_>>(), held.clone());
+            let first = held.iter().map(|(_, number)| i64::from(number % 5)).min();
+            prop_assert_eq!(other.first_bucket(), first);
+            let room = other.chunks.iter().map(|chunk| chunk.len()).sum::<usize>();
+            // Buckets have room that the others do not take.
+            for number in 0..room - held.len() {
+                let place = other.put(0, Number(1_000_000_u32.to_le_bytes()));
+                prop_assert!(held.iter().all(|held| held.0 != place), "{number}: {place}");
+            }
+            for (place, number) in held {
+                prop_assert_eq!(other.at(place).number(), number);
+            }
+        }
+    }
+
+    /// The numbers of a captured piece.
+    fn numbers_in(mut bytes: &[u8]) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        while let Some((_, occupied)) = take_run(&mut bytes) {
+            for _ in 0..occupied.count_ones() {
+                let slot = bytes.split_off(..4).and_then(Number::from_bytes);
+                numbers.push(slot.unwrap().number());
+            }
+        }
+        assert!(bytes.is_empty());
+        numbers
     }
 
     proptest! {
@@ -303,7 +578,7 @@ mod tests {
                 match step {
                     Step::Put(bucket) => {
                         next += 1;
-                        let place = slab.put(bucket, Number(next));
+                        let place = slab.put(bucket, Number(u32::to_le_bytes(next)));
                         held.push((bucket, place, next));
                     }
                     Step::Vacate(any) if !held.is_empty() => {
@@ -317,7 +592,7 @@ mod tests {
                             &mut gone,
                             |_, _, _| {},
                             |gone, place, slot| {
-                                gone.insert((place, slot.0));
+                                gone.insert((place, slot.number()));
                             },
                         );
                         let of_first = held.extract_if(.., |(bucket, _, _)| Some(*bucket) == first);
@@ -345,7 +620,7 @@ mod tests {
                     },
                 }
                 for (_, place, number) in &held {
-                    prop_assert_eq!(slab.at(*place).0, *number);
+                    prop_assert_eq!(slab.at(*place).number(), *number);
                 }
             }
         }

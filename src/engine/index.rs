@@ -1,0 +1,386 @@
+//! Places by the hash of what lies there, a cache line at a time: whoever looks for something reads
+//! one line here, and what a tag in it says is likely to be it.
+//!
+//! The table is cut into shards by the high bits of a hash, and grows shard by shard, by a quarter:
+//! no growth takes long, and little of it is empty. Within a shard a place lies in the line that its
+//! hash names, or in one behind it when that is full; each line knows how many went past it, so that
+//! nobody looks further than there is something to find.
+#![expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "bits of hashes, of which a part is meant, and places within a line"
+)]
+
+use std::hint::black_box;
+
+use super::slab::Place;
+
+/// Shards; bounds how long one takes to grow.
+const SHARDS: usize = 4096;
+/// High bits of a hash that name its shard.
+const SHARD_BITS: u32 = SHARDS.ilog2();
+/// Places of one line.
+const WIDTH: usize = 12;
+/// A shard grows when it holds more than this many for each line.
+const MOST_PER_LINE: usize = 10;
+
+/// Places whose lines are fetched together when an index is filled.
+const GROUP: usize = 64;
+
+/// Places that share the line they are looked for in.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Line {
+    /// Part of the hash of each place; 0 where there is none.
+    tags: [u8; WIDTH],
+    /// Places that lie further on since this line was full.
+    passed: u32,
+    places: [Place; WIDTH],
+}
+
+/// Lines that grow together.
+#[derive(Debug, Default)]
+struct Shard {
+    lines: Box<[Line]>,
+    filled: u32,
+}
+
+/// Where in the index a place is; holds until the index changes otherwise than by [`Index::set`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    shard: usize,
+    line: usize,
+    at: usize,
+}
+
+/// Places by hash; of equal hashes there may be several.
+#[derive(Debug)]
+pub(super) struct Index {
+    shards: Box<[Shard]>,
+    filled: usize,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            filled: 0,
+        }
+    }
+}
+
+impl Index {
+    /// Whether there is nothing in it.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// The first place of this hash for which `is_it` holds.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(Place) -> bool) -> Option<Spot> {
+        let shard = shard_of(hash);
+        self.shards[shard]
+            .find(hash, is_it)
+            .map(|(line, at)| Spot { shard, line, at })
+    }
+
+    /// Hands out every place of this hash, and with few bits of it in common perhaps others.
+    #[inline]
+    pub(super) fn each(&self, hash: u64, mut visit: impl FnMut(Place)) {
+        let look = |place| {
+            visit(place);
+            false
+        };
+        self.shards[shard_of(hash)].probe(hash, look);
+    }
+
+    /// The place at a spot.
+    #[inline]
+    pub(super) fn at(&self, spot: Spot) -> Place {
+        self.shards[spot.shard].lines[spot.line].places[spot.at]
+    }
+
+    /// Puts another place of the same hash at a spot.
+    #[inline]
+    pub(super) fn set(&mut self, spot: Spot, place: Place) {
+        self.shards[spot.shard].lines[spot.line].places[spot.at] = place;
+    }
+
+    /// Adds a place; `hash_of` says the hashes of those that are there.
+    #[inline]
+    pub(super) fn insert(&mut self, hash: u64, place: Place, hash_of: impl Fn(Place) -> u64) {
+        let shard = &mut self.shards[shard_of(hash)];
+        if shard.is_full() {
+            shard.grow(hash_of);
+        }
+        shard.insert(hash, place);
+        self.filled += 1;
+    }
+
+    /// Takes a place of this hash out; says whether it was there.
+    #[inline]
+    pub(super) fn remove(&mut self, hash: u64, place: Place) -> bool {
+        let is_removed = self.shards[shard_of(hash)].remove(hash, place);
+        self.filled -= usize::from(is_removed);
+        is_removed
+    }
+
+    /// Reads the line where places of this hash are looked for first, and says one of its bytes: many
+    /// lines that are read in a row come from memory at the same time.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) -> u8 {
+        let lines = &self.shards[shard_of(hash)].lines;
+        let line = lines.get(home_of(hash, lines.len()));
+        line.map_or(0, |line| line.tags[0])
+    }
+
+    /// Hands out the places in that line which are likely to be of this hash.
+    #[inline]
+    pub(super) fn likely(&self, hash: u64, mut visit: impl FnMut(Place)) {
+        let lines = &self.shards[shard_of(hash)].lines;
+        if let Some(line) = lines.get(home_of(hash, lines.len())) {
+            for at in line.hits(tag_of(hash)) {
+                visit(line.places[at]);
+            }
+        }
+    }
+
+    /// Makes room for what an empty index is about to be filled with.
+    pub(super) fn make_room(&mut self, hashes: impl Iterator<Item = u64>) {
+        let mut counts = vec![0; SHARDS];
+        for hash in hashes {
+            counts[shard_of(hash)] += 1;
+        }
+        for (shard, count) in self.shards.iter_mut().zip(counts) {
+            shard.lines = vec![Line::default(); lines_for(count)].into();
+        }
+    }
+
+    /// Fills an index that has room for all of these, hash and place; says `false` when `is_same` holds
+    /// for two of them.
+    pub(super) fn fill(
+        &mut self,
+        mut places: impl Iterator<Item = (u64, Place)>,
+        is_same: impl Fn(Place, Place) -> bool,
+    ) -> bool {
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            group.clear();
+            group.extend(places.by_ref().take(GROUP));
+            if group.is_empty() {
+                return true;
+            }
+            for (hash, _) in &group {
+                black_box(self.touch(*hash));
+            }
+            for (hash, place) in &group {
+                if self.find(*hash, |other| is_same(other, *place)).is_some() {
+                    return false;
+                }
+                self.shards[shard_of(*hash)].insert(*hash, *place);
+                self.filled += 1;
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// Line and place in it.
+    #[inline]
+    fn find(&self, hash: u64, is_it: impl Fn(Place) -> bool) -> Option<(usize, usize)> {
+        self.probe(hash, is_it)
+    }
+
+    /// Goes through the places of this hash until `is_it` holds for one.
+    #[inline]
+    fn probe(&self, hash: u64, mut is_it: impl FnMut(Place) -> bool) -> Option<(usize, usize)> {
+        let tag = tag_of(hash);
+        let mut number = home_of(hash, self.lines.len());
+        for _ in 0..self.lines.len() {
+            let line = &self.lines[number];
+            for at in line.hits(tag) {
+                if is_it(line.places[at]) {
+                    return Some((number, at));
+                }
+            }
+            if line.passed == 0 {
+                return None;
+            }
+            number = self.behind(number);
+        }
+        None
+    }
+
+    #[inline]
+    fn behind(&self, number: usize) -> usize {
+        if number + 1 == self.lines.len() {
+            0
+        } else {
+            number + 1
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.filled as usize >= self.lines.len() * MOST_PER_LINE
+    }
+
+    /// There is room in some line.
+    #[inline]
+    fn insert(&mut self, hash: u64, place: Place) {
+        let mut number = home_of(hash, self.lines.len());
+        loop {
+            let line = &mut self.lines[number];
+            if let Some(at) = line.hits(0).next() {
+                line.tags[at] = tag_of(hash);
+                line.places[at] = place;
+                self.filled += 1;
+                return;
+            }
+            line.passed += 1;
+            number = self.behind(number);
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, hash: u64, place: Place) -> bool {
+        let Some((last, at)) = self.find(hash, |other| other == place) else {
+            return false;
+        };
+        self.lines[last].tags[at] = 0;
+        self.filled -= 1;
+        let mut number = home_of(hash, self.lines.len());
+        while number != last {
+            self.lines[number].passed -= 1;
+            number = self.behind(number);
+        }
+        true
+    }
+
+    /// All hashes are asked for first, so that what that takes of memory is fetched together.
+    #[cold]
+    fn grow(&mut self, hash_of: impl Fn(Place) -> u64) {
+        let places = self.lines.iter().flat_map(|line| {
+            let is_taken = |at: &usize| line.tags[*at] != 0;
+            (0..WIDTH).filter(is_taken).map(|at| line.places[at])
+        });
+        let kept: Vec<(u64, Place)> = places.map(|place| (hash_of(place), place)).collect();
+        let count = self.lines.len();
+        self.lines = vec![Line::default(); count + count / 4 + 1].into();
+        self.filled = 0;
+        for (hash, place) in kept {
+            self.insert(hash, place);
+        }
+    }
+}
+
+impl Line {
+    /// Where in the line this tag is.
+    #[inline]
+    fn hits(&self, tag: u8) -> impl Iterator<Item = usize> + use<> {
+        let mut tags = [0; 16];
+        tags[..WIDTH].copy_from_slice(&self.tags);
+        // Bytes that differ from the tag, and of each whether it is 0: its highest bit.
+        let differences = u128::from_le_bytes(tags) ^ (LOWEST_BITS * u128::from(tag));
+        let low_bits = LOWEST_BITS * 0x7F;
+        let not_zero = ((differences & low_bits) + low_bits) | differences | low_bits;
+        let mut hits = !not_zero & (u128::MAX >> (128 - 8 * WIDTH));
+        std::iter::from_fn(move || {
+            if hits == 0 {
+                return None;
+            }
+            let at = hits.trailing_zeros() / 8;
+            hits &= hits - 1;
+            Some(at as usize)
+        })
+    }
+}
+
+/// The lowest bit of each byte.
+const LOWEST_BITS: u128 = u128::MAX / 0xFF;
+
+/// From the high bits.
+#[inline]
+fn shard_of(hash: u64) -> usize {
+    (hash >> (u64::BITS - SHARD_BITS)) as usize
+}
+
+/// From the bits in the middle: the line among so many.
+#[inline]
+fn home_of(hash: u64, lines: usize) -> usize {
+    let bits = u64::from((hash >> 8) as u32);
+    ((bits * lines as u64) >> 32) as usize
+}
+
+/// From the low bits; never 0.
+#[inline]
+fn tag_of(hash: u64) -> u8 {
+    (hash as u8).max(1)
+}
+
+/// Lines for so many places, with room for a few more.
+fn lines_for(count: usize) -> usize {
+    if count == 0 {
+        0
+    } else {
+        count.div_ceil(MOST_PER_LINE) + count / (MOST_PER_LINE * 16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Few hashes in few lines of one shard, so that lines overflow and hashes meet.
+    fn hash_of(number: u32) -> u64 {
+        u64::from(number % 7) << 33 | u64::from(number % 3)
+    }
+
+    proptest! {
+        /// It holds what was put and not taken.
+        #[test]
+        fn places_stay_until_they_go(
+            steps in proptest::collection::vec((any::<bool>(), 0_u32..300), 0..3000),
+            made_room in any::<bool>(),
+        ) {
+            let mut index = Index::default();
+            if made_room {
+                index.make_room((0..50).map(hash_of));
+            }
+            let mut held = BTreeSet::new();
+            for (puts, place) in steps {
+                let hash = hash_of(place);
+                if puts && held.insert(place) {
+                    index.insert(hash, place, hash_of);
+                } else if !puts {
+                    prop_assert_eq!(index.remove(hash, place), held.remove(&place));
+                }
+                let spot = index.find(hash, |other| other == place);
+                prop_assert_eq!(spot.map(|spot| index.at(spot)), held.get(&place).copied());
+            }
+            prop_assert_eq!(index.is_empty(), held.is_empty());
+            for hash in (0..21).map(hash_of) {
+                let mut found = BTreeSet::new();
+                index.each(hash, |place| {
+                    if hash_of(place) == hash {
+                        assert!(found.insert(place), "{place} comes twice");
+                    }
+                });
+                let expected = held.iter().copied().filter(|place| hash_of(*place) == hash);
+                prop_assert_eq!(found, expected.collect());
+            }
+            // Nothing is left of what went past.
+            for place in held {
+                index.remove(hash_of(place), place);
+            }
+            let lines = index.shards.iter().flat_map(|shard| &shard.lines);
+            for line in lines {
+                prop_assert_eq!((line.passed, line.tags), (0, [0; WIDTH]));
+            }
+        }
+    }
+}
