@@ -1,14 +1,19 @@
 //! From checkpoint files to an engine and the position to go on from.
 
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use tracing::{error, info, warn};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::checkpoint::{FormatError, Found, Place, Store, StoreError};
+use crate::checkpoint::{FormatError, Place, Sections, Store, StoreError};
 use crate::config::Config;
-use crate::engine::{Engine, WaitingPolicy};
+use crate::engine::{
+    Engine, Part, RestoreError, Restoring, Section, SectionKind, Settings, WaitingPolicy,
+};
 use crate::event::HashKey;
 use crate::source::{Attached, Begin};
 use crate::time::Timestamp;
@@ -40,6 +45,23 @@ pub enum RecoveryError {
         /// What is missing.
         why: String,
     },
+}
+
+/// Sections on their way to each part of the state: reading is ahead by no more.
+const SECTIONS_AHEAD: usize = 64;
+
+/// Why the state of one checkpoint cannot be taken.
+#[derive(Debug, thiserror::Error)]
+enum TakeError {
+    /// The file is not whole.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// What is in it does not fit together.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// The system gives no thread.
+    #[error("no thread to restore state on")]
+    Thread(#[source] io::Error),
 }
 
 /// State that is to be rebuilt from the stream, once the stream is known to hold what it takes.
@@ -139,8 +161,8 @@ pub(super) fn recover(
     let expected = fingerprint(config, key);
     let mut rebuild = None;
     for (number, path) in files {
-        let found = match store.read(number, &path) {
-            Ok(found) => found,
+        let (head, sections) = match store.open(&path) {
+            Ok(opened) => opened,
             Err(FormatError::Version { found }) if !accept_reset => {
                 return Err(RecoveryError::Version { path, found });
             }
@@ -149,18 +171,15 @@ pub(super) fn recover(
                 continue;
             }
         };
-        if found.head.fingerprint != expected {
+        if head.fingerprint != expected {
             warn!(
-                checkpoint = found.number,
+                checkpoint = number,
                 "the configuration shapes state differently now; the state is rebuilt from the stream"
             );
-            rebuild = (!accept_reset).then_some(Rebuild {
-                place: found.head.place,
-            });
+            rebuild = (!accept_reset).then_some(Rebuild { place: head.place });
             break;
         }
-        let Found { head, sections, .. } = found;
-        match Engine::restore(Arc::clone(&settings), policy, sections) {
+        match take(&settings, policy, sections) {
             Ok(engine) => {
                 info!(
                     checkpoint = number,
@@ -184,6 +203,78 @@ pub(super) fn recover(
         next_number,
         rebuild,
     })
+}
+
+/// Puts the state of a checkpoint back: ledger, chains and panes on a thread each, while the file is
+/// read. It is only handed out once the file has been found whole.
+fn take(
+    settings: &Arc<Settings>,
+    policy: WaitingPolicy,
+    mut sections: Sections<impl Read>,
+) -> Result<Engine, TakeError> {
+    let head = sections.next().ok_or(RestoreError::NoHead)??;
+    let mut restoring = Restoring::begin(Arc::clone(settings), policy, &head)?;
+    std::thread::scope(|scope| {
+        let workers: Result<Vec<Worker<'_>>, _> = restoring
+            .parts()
+            .into_iter()
+            .map(|part| Worker::start(scope, part))
+            .collect();
+        let workers = workers.map_err(TakeError::Thread)?;
+        let read = hand_out(sections, &workers);
+        let taken: Vec<_> = workers.into_iter().map(Worker::finish).collect();
+        read?;
+        taken.into_iter().collect::<Result<(), _>>()
+    })?;
+    Ok(restoring.finish())
+}
+
+/// Hands each section to the part that it belongs to, until there are no more or a part does not take
+/// any: it will say why.
+fn hand_out(sections: Sections<impl Read>, workers: &[Worker<'_>]) -> Result<(), TakeError> {
+    for section in sections {
+        let section = section?;
+        let worker = workers.iter().find(|worker| worker.kind == section.kind);
+        let worker = worker.ok_or(RestoreError::NoHead)?;
+        if worker.sections.send(section).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The thread of one part.
+struct Worker<'s> {
+    kind: SectionKind,
+    sections: SyncSender<Section>,
+    thread: ScopedJoinHandle<'s, Result<(), RestoreError>>,
+}
+
+impl<'s> Worker<'s> {
+    fn start<'e>(scope: &'s Scope<'s, 'e>, mut part: Part<'e>) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel::<Section>(SECTIONS_AHEAD);
+        let kind = part.kind();
+        let take_all = move || {
+            for section in receiver {
+                part.take(&section)?;
+            }
+            part.finish()
+        };
+        Ok(Self {
+            kind,
+            sections: sender,
+            thread: Builder::new().spawn_scoped(scope, take_all)?,
+        })
+    }
+
+    /// There are no more sections.
+    fn finish(self) -> Result<(), TakeError> {
+        drop(self.sections);
+        match self.thread.join() {
+            Ok(taken) => Ok(taken?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
 }
 
 fn put_aside(store: &Store, path: &std::path::Path, cause: &dyn std::error::Error) {

@@ -24,6 +24,8 @@ const MAGIC: [u8; 8] = *b"CXPULSE\n";
 const MAX_HEAD_BYTES: u32 = 1 << 16;
 /// No section is longer; a longer one is not a section.
 const MAX_SECTION_BYTES: u64 = 1 << 32;
+/// Memory that a length is believed for before the bytes are there.
+const BELIEVED_BYTES: u64 = 1 << 20;
 const END: u8 = 0;
 
 /// What a checkpoint says of itself.
@@ -130,9 +132,81 @@ fn checksum_of_all(checksums: &[u64]) -> u64 {
 /// # Errors
 /// When it is not a checkpoint from its first byte to its last.
 pub fn read(input: &mut impl Read) -> Result<(Head, Vec<Section>), FormatError> {
-    let head = read_head(input)?;
-    let sections = read_sections(input)?;
+    let (head, sections) = open(input)?;
+    let sections: Result<_, _> = sections.collect();
+    Ok((head, sections?))
+}
+
+/// Reads the start of a file; the sections follow one by one.
+///
+/// # Errors
+/// When it is not the start of a checkpoint.
+pub(super) fn open<R: Read>(mut input: R) -> Result<(Head, Sections<R>), FormatError> {
+    let head = read_head(&mut input)?;
+    let sections = Sections {
+        input,
+        checksums: Vec::new(),
+        is_over: false,
+    };
     Ok((head, sections))
+}
+
+/// The sections of a file in order, each once its checksum has been found right. The file is whole
+/// when no error comes up to the end: what was made of it must not be used before.
+#[derive(Debug)]
+pub struct Sections<R> {
+    input: R,
+    checksums: Vec<u64>,
+    /// The end has been read, or an error has been told.
+    is_over: bool,
+}
+
+impl<R: Read> Iterator for Sections<R> {
+    type Item = Result<Section, FormatError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let next = self.read_next().transpose();
+        self.is_over = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+impl<R: Read> Sections<R> {
+    /// The next section; `None` at the end, behind which nothing follows.
+    fn read_next(&mut self) -> Result<Option<Section>, FormatError> {
+        let input = &mut self.input;
+        let mut number = [0];
+        input.read_exact(&mut number)?;
+        let length = read_u64(input)?;
+        if number[0] == END {
+            let count = u64::try_from(self.checksums.len()).unwrap_or(u64::MAX);
+            if length != count || read_u64(input)? != checksum_of_all(&self.checksums) {
+                return Err(FormatError::Damaged { piece: "the end" });
+            }
+            return if input.read(&mut number)? == 0 {
+                Ok(None)
+            } else {
+                Err(FormatError::Trailing)
+            };
+        }
+        let damaged = FormatError::Damaged { piece: "a section" };
+        let Some(kind) = SectionKind::from_number(number[0]) else {
+            return Err(damaged);
+        };
+        if length > MAX_SECTION_BYTES {
+            return Err(damaged);
+        }
+        let bytes = read_exactly(input, length)?;
+        let found = read_u64(input)?;
+        if found != checksum(number[0], length, &bytes) {
+            return Err(damaged);
+        }
+        self.checksums.push(found);
+        Ok(Some(Section { kind, bytes }))
+    }
 }
 
 /// Reads the start of a file.
@@ -164,45 +238,10 @@ fn read_head(input: &mut impl Read) -> Result<Head, FormatError> {
     }
 }
 
-/// Reads the sections up to and with the end, and makes sure that nothing follows.
-fn read_sections(input: &mut impl Read) -> Result<Vec<Section>, FormatError> {
-    let mut sections = Vec::new();
-    let mut checksums = Vec::new();
-    loop {
-        let mut number = [0];
-        input.read_exact(&mut number)?;
-        let length = read_u64(input)?;
-        if number[0] == END {
-            let count = u64::try_from(checksums.len()).unwrap_or(u64::MAX);
-            if length != count || read_u64(input)? != checksum_of_all(&checksums) {
-                return Err(FormatError::Damaged { piece: "the end" });
-            }
-            return if input.read(&mut number)? == 0 {
-                Ok(sections)
-            } else {
-                Err(FormatError::Trailing)
-            };
-        }
-        let damaged = FormatError::Damaged { piece: "a section" };
-        let Some(kind) = SectionKind::from_number(number[0]) else {
-            return Err(damaged);
-        };
-        if length > MAX_SECTION_BYTES {
-            return Err(damaged);
-        }
-        let bytes = read_exactly(input, length)?;
-        let found = read_u64(input)?;
-        if found != checksum(number[0], length, &bytes) {
-            return Err(damaged);
-        }
-        checksums.push(found);
-        sections.push(Section { kind, bytes });
-    }
-}
-
 /// Reads `length` bytes without believing the length before they are there.
 fn read_exactly(input: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let believed = usize::try_from(length.min(BELIEVED_BYTES)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(believed);
     let read = input.by_ref().take(length).read_to_end(&mut bytes)?;
     if u64::try_from(read).unwrap_or(u64::MAX) == length {
         Ok(bytes)

@@ -14,6 +14,6 @@ mod store;
 
 pub(crate) use directory::write_atomically;
 pub use directory::{Directory, DirectoryError};
-pub use format::{FORMAT_VERSION, FormatError, Head, Place, read};
+pub use format::{FORMAT_VERSION, FormatError, Head, Place, Sections, read};
 pub use settings::Settings;
 pub use store::{Found, Store, StoreError, Writing};

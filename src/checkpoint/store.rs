@@ -8,7 +8,7 @@ use tracing::debug;
 
 use super::directory::{Identity, private, sync_directory};
 use super::faults::{self, Fault};
-use super::format::{self, FormatError, Head, write_end, write_head, write_section};
+use super::format::{self, FormatError, Head, Sections, write_end, write_head, write_section};
 use crate::engine::Section;
 
 /// Bytes gathered before they are written.
@@ -87,13 +87,23 @@ impl Store {
     /// # Errors
     /// When it cannot be read or is not whole.
     pub fn read(&self, number: u64, path: &Path) -> Result<Found, FormatError> {
-        let mut input = BufReader::with_capacity(BUFFER_BYTES, private().read(true).open(path)?);
-        let (head, sections) = format::read(&mut input)?;
+        let (head, sections) = self.open(path)?;
+        let sections: Result<_, _> = sections.collect();
         Ok(Found {
             number,
             head,
-            sections,
+            sections: sections?,
         })
+    }
+
+    /// Reads the head of one checkpoint; its sections follow. What is made of them must not be used
+    /// before the last one was found whole.
+    ///
+    /// # Errors
+    /// When it cannot be read or its head is not whole.
+    pub fn open(&self, path: &Path) -> Result<(Head, Sections<BufReader<File>>), FormatError> {
+        let file = private().read(true).open(path)?;
+        format::open(BufReader::with_capacity(BUFFER_BYTES, file))
     }
 
     /// Puts a file that is not a whole checkpoint aside, so that it is looked at once only.
