@@ -6,7 +6,7 @@
 //! not been copied is copied first. So it holds the slots of the moment at which it began, and little
 //! has to be copied before anything may change. What is put back from it lies where it lay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
 
@@ -85,7 +85,10 @@ struct Capture {
     copied: Vec<bool>,
     /// Those before have been.
     next: usize,
-    /// Copied and not handed out.
+    /// Copied and not handed out, in pieces that are full: what is copied because it changes may be
+    /// much, and nothing that is copied already is to be moved for it.
+    pieces: VecDeque<Vec<u8>>,
+    /// The piece under way.
     bytes: Vec<u8>,
 }
 
@@ -281,6 +284,7 @@ impl<S: Slot> Slab<S> {
             numbers,
             copied: vec![false; self.chunks.len() * RUNS_OF_CHUNK],
             next: 0,
+            pieces: VecDeque::new(),
             bytes: Vec::new(),
         });
     }
@@ -288,9 +292,12 @@ impl<S: Slot> Slab<S> {
     /// The next captured piece; `None` when all have been handed out, which ends the capture.
     pub(super) fn capture_next(&mut self) -> Option<Vec<u8>> {
         let capture = self.capture.as_mut()?;
-        while capture.bytes.len() < PIECE_BYTES && capture.next < capture.copied.len() {
+        while capture.pieces.is_empty() && capture.next < capture.copied.len() {
             capture.copy(&self.chunks, capture.next);
             capture.next += 1;
+        }
+        if let Some(piece) = capture.pieces.pop_front() {
+            return Some(piece);
         }
         if capture.bytes.is_empty() {
             self.capture = None;
@@ -368,7 +375,7 @@ impl Capture {
         }
         self.copied[run] = true;
         if self.bytes.is_empty() {
-            self.bytes.reserve(PIECE_BYTES + 2 * RUN * S::BYTES);
+            self.bytes.reserve(PIECE_BYTES + 8 + RUN * S::BYTES);
         }
         let first = run % RUNS_OF_CHUNK * RUN;
         let Some(slots) = chunks[run / RUNS_OF_CHUNK].get(first..first + RUN) else {
@@ -389,6 +396,9 @@ impl Capture {
             self.bytes.truncate(start);
         } else {
             self.bytes[start + 4..start + 8].copy_from_slice(&occupied.to_le_bytes());
+        }
+        if self.bytes.len() >= PIECE_BYTES {
+            self.pieces.push_back(std::mem::take(&mut self.bytes));
         }
     }
 }
