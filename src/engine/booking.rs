@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::Dimensions;
 use super::chain::{Effects, FirstContact, Inserted};
 use super::chains::Chains;
-use super::contact::{Contact, tie_of};
+use super::contact::{Contact, Tie};
 use super::first_rows::Fate;
 use super::ledger::{Body, Entry, InteractionBody, Ledger, SurveyBody};
 use super::panes::Panes;
@@ -306,7 +306,7 @@ impl Booking {
         let (Some(chain), Event::Interaction(interaction)) = (chain_of(entry), event) else {
             return;
         };
-        let tie = tie_of(interaction.tie);
+        let tie = Tie::of(interaction.tie, interaction.record.id);
         let mut effects = Booked::default();
         let unchained = self
             .chains
@@ -471,7 +471,7 @@ impl Rules {
         let start = interaction.started_at.unwrap_or(event_time);
         Contact {
             event_time,
-            tie: tie_of(interaction.tie),
+            tie: Tie::of(interaction.tie, interaction.record.id),
             start,
             route,
             failed: interaction.resolved == Some(false)

@@ -234,6 +234,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::contact::Tie;
 
     /// All that was given and taken, in order.
     #[derive(Debug, Default, PartialEq)]
@@ -259,7 +260,7 @@ mod tests {
         (0_i64..100, 0_i64..150, 0_i64..150, any::<[bool; 3]>()).prop_map(
             |(event_time, start, episode_start, flags)| Contact {
                 event_time: Timestamp::from_millis(event_time),
-                tie: 0,
+                tie: Tie::default(),
                 start: Timestamp::from_millis(start),
                 route: RouteId(u32::from(flags[0])),
                 failed: flags[0],

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
 use super::chain::{Chain, Effects, Inserted, append, insert_at, remove_at};
-use super::contact::{Contact, ContactSlot, MOST_CONTACTS};
+use super::contact::{Contact, ContactSlot, MOST_CONTACTS, Tie};
 use super::index::{Index, Spot};
 use super::routes::{RouteId, Routes};
 use super::slab::{Place, Slab, Slot};
@@ -196,7 +196,7 @@ impl Chains {
         &mut self,
         chain: IdHash,
         event_time: Timestamp,
-        tie: u64,
+        tie: Tie,
         effects: &mut impl Effects,
     ) -> Option<RouteId> {
         // Contacts of the same time may come before it as well as behind it.

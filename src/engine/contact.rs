@@ -11,9 +11,8 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Contact {
     pub(super) event_time: Timestamp,
-    /// XXH64 of the interaction id, without its lowest bits: see [`tie_of`]. It also tells contacts
-    /// of a chain apart whose times are equal.
-    pub(super) tie: u64,
+    /// Orders contacts of the chain whose times are equal, and tells them apart.
+    pub(super) tie: Tie,
     /// Start of the contact: `started_at`, else the event time.
     pub(super) start: Timestamp,
     pub(super) route: RouteId,
@@ -31,20 +30,37 @@ pub(super) struct Contact {
 impl Contact {
     /// The order of contacts in a chain.
     #[inline]
-    pub(super) fn order(&self) -> (Timestamp, u64) {
+    pub(super) fn order(&self) -> (Timestamp, Tie) {
         (self.event_time, self.tie)
     }
 }
 
-/// What is kept of XXH64: its high 48 bits. Two contacts of one chain that end in the same millisecond
-/// come in the wrong order, or are taken for one another when one of them is corrected, with a
-/// probability of 4 x 10^-15; among a hundred thousand such pairs that is less than 10^-9.
-pub(super) const fn tie_of(xxh64: u64) -> u64 {
-    xxh64 >> 16
+/// XXH64 of the interaction id, which anybody can calculate and so make equal for two contacts, and 24
+/// bits of its keyed hash, which nobody can: they tell such two apart, with a probability of 6 x 10^-8
+/// that they do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tie {
+    xxh64: u64,
+    id: u32,
+}
+
+impl Tie {
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "the low 24 bits"
+    )]
+    #[inline]
+    pub(super) fn of(xxh64: u64, id: IdHash) -> Self {
+        Self {
+            xxh64,
+            id: id.low() as u32 & 0x00ff_ffff,
+        }
+    }
 }
 
 /// Bytes of a slot.
-const BYTES: usize = 42;
+const BYTES: usize = 47;
 
 /// A field: where it begins and how many bytes it has, little-endian.
 type Field = (usize, usize);
@@ -53,9 +69,10 @@ const CHAIN: Field = (0, 10);
 const EVENT_TIME: Field = (10, 6);
 const STATE: Field = (16, 4);
 const ROUTE: Field = (20, 4);
-const TIE: Field = (24, 6);
-const START: Field = (30, 6);
-const EPISODE_START: Field = (36, 6);
+const XXH64: Field = (24, 8);
+const TIE_ID: Field = (32, 3);
+const START: Field = (35, 6);
+const EPISODE_START: Field = (41, 6);
 
 // Bits of the state; above them the next older contact of the chain, [`FIRST_LINK`] more than its
 // place.
@@ -110,7 +127,8 @@ impl ContactSlot {
         slot.0[CHAIN.0..CHAIN.0 + CHAIN.1].copy_from_slice(&chain.0.to_le_bytes()[..CHAIN.1]);
         slot.set_time(EVENT_TIME, contact.event_time);
         slot.set_time(START, contact.start);
-        slot.set(TIE, contact.tie);
+        slot.set(XXH64, contact.tie.xxh64);
+        slot.set(TIE_ID, contact.tie.id.into());
         slot.set(ROUTE, contact.route.0.into());
         let state = NO_LINK << LINK_SHIFT
             | if contact.failed { FAILED } else { 0 }
@@ -133,7 +151,7 @@ impl ContactSlot {
         let state = self.state();
         Contact {
             event_time: self.event_time(),
-            tie: self.get(TIE),
+            tie: self.tie(),
             start: self.time(START),
             route: self.route(),
             failed: state & FAILED != 0,
@@ -158,8 +176,16 @@ impl ContactSlot {
 
     /// See [`Contact::order`].
     #[inline]
-    pub(super) fn order(&self) -> (Timestamp, u64) {
-        (self.event_time(), self.get(TIE))
+    pub(super) fn order(&self) -> (Timestamp, Tie) {
+        (self.event_time(), self.tie())
+    }
+
+    #[inline]
+    fn tie(&self) -> Tie {
+        Tie {
+            xxh64: self.get(XXH64),
+            id: u32::try_from(self.get(TIE_ID)).unwrap_or(0),
+        }
     }
 
     #[inline]
@@ -246,6 +272,7 @@ mod tests {
             chain in any::<u128>(),
             times in any::<[u64; 3]>(),
             xxh64 in any::<u64>(),
+            id in any::<u128>(),
             route in any::<u32>(),
             flags in any::<[bool; 4]>(),
             older in any::<Option<u16>>(),
@@ -255,7 +282,7 @@ mod tests {
                 times.map(|time| Timestamp::from_millis((time >> 16).cast_signed()));
             let mut contact = Contact {
                 event_time,
-                tie: tie_of(xxh64),
+                tie: Tie::of(xxh64, IdHash(id)),
                 start,
                 route: RouteId(route),
                 failed: flags[0],

@@ -109,8 +109,8 @@ impl PackedFirstRow {
         }
     }
 
-    fn read(bytes: &[u8; 8]) -> Option<Self> {
-        let [r0, r1, r2, r3, w0, w1, w2, w3] = *bytes;
+    fn read(bytes: [u8; 8]) -> Option<Self> {
+        let [r0, r1, r2, r3, w0, w1, w2, w3] = bytes;
         let packed = Self {
             route: RouteId(u32::from_le_bytes([r0, r1, r2, r3])),
             word: i32::from_le_bytes([w0, w1, w2, w3]),
@@ -261,7 +261,8 @@ impl FirstRows {
             let Some((head, offset)) = row.split_first_chunk() else {
                 return false;
             };
-            let Some(packed) = PackedFirstRow::read(head).filter(|row| adopt(row.route)) else {
+            let Some(packed) = PackedFirstRow::read(*head).filter(|packed| adopt(packed.route))
+            else {
                 return false;
             };
             known.rows.push(packed);

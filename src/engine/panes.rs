@@ -166,13 +166,12 @@ impl Gathered {
         route: RouteId,
         routes: &mut Routes,
     ) -> Option<&mut Delta> {
-        let place = match self.places.get(&(moment, route)) {
-            Some(place) => *place,
-            None => {
-                let place = self.begin(moment, route, routes);
-                self.places.insert((moment, route), place);
-                place
-            }
+        let place = if let Some(place) = self.places.get(&(moment, route)) {
+            *place
+        } else {
+            let place = self.begin(moment, route, routes);
+            self.places.insert((moment, route), place);
+            place
         };
         self.deltas.get_mut(place)
     }

@@ -174,6 +174,8 @@ pub(super) struct Routes {
     table: Vec<Route>,
     free: Vec<RouteId>,
     index: HashTable<RouteId>,
+    /// The values that are looked up, in one piece.
+    sought: Vec<u8>,
     hasher: DefaultHashBuilder,
     keys: Vec<Option<Key>>,
     free_keys: Vec<KeyId>,
@@ -226,6 +228,7 @@ impl Routes {
             table: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
+            sought: Vec::new(),
             hasher: DefaultHashBuilder::default(),
             keys: Vec::new(),
             free_keys: Vec::new(),
@@ -270,15 +273,20 @@ impl Routes {
 
     /// The route of these values, with one more reference to it.
     pub(super) fn acquire(&mut self, values: &[Option<&str>]) -> RouteId {
-        let written = written(values);
-        let hash = self.hash(&written);
+        let mut sought = std::mem::take(&mut self.sought);
+        write(values, &mut sought);
+        let hash = self.hash(&sought);
         let routes = &self.table;
-        let is_it = |id: &RouteId| *routes[id.at()].written == *written;
-        if let Some(&id) = self.index.find(hash, is_it) {
-            self.table[id.at()].references += 1;
-            return id;
+        let is_it = |id: &RouteId| *routes[id.at()].written == *sought;
+        let found = self.index.find(hash, is_it).copied();
+        self.sought = sought;
+        match found {
+            Some(id) => {
+                self.table[id.at()].references += 1;
+                id
+            }
+            None => self.make_route(values, hash),
         }
-        self.make_route(values, hash)
     }
 
     /// Of the bytes alone: their length is among them.
@@ -306,7 +314,7 @@ impl Routes {
             }
         }
         let route = Route {
-            written: written(values).as_slice().into(),
+            written: written(values),
             values: values.iter().map(|value| value.map(Arc::from)).collect(),
             keys,
             target_ms: self.target_ms(values),
@@ -672,17 +680,33 @@ impl Routes {
     }
 }
 
-/// Values in one piece: each behind its length, or behind a length that none has where there is none.
-fn written(values: &[Option<&str>]) -> SmallVec<[u8; 96]> {
-    let mut written = SmallVec::new();
+/// Values in one piece.
+fn written(values: &[Option<&str>]) -> Box<[u8]> {
+    let mut bytes = Vec::new();
+    write(values, &mut bytes);
+    bytes.into()
+}
+
+/// Writes values in one piece in place of what `bytes` holds: each behind its length in a byte, behind
+/// one that says that a longer one follows, or as one that says that there is none.
+#[inline]
+fn write(values: &[Option<&str>], bytes: &mut Vec<u8>) {
+    const LONG: u8 = 254;
+    const NONE: u8 = 255;
+    bytes.clear();
     for value in values {
-        let length = value.map_or(u32::MAX, |value| {
-            u32::try_from(value.len()).unwrap_or(u32::MAX - 1)
-        });
-        written.extend_from_slice(&length.to_le_bytes());
-        written.extend_from_slice(value.unwrap_or_default().as_bytes());
+        let Some(value) = value else {
+            bytes.push(NONE);
+            continue;
+        };
+        if let Ok(short @ 0..LONG) = u8::try_from(value.len()) {
+            bytes.push(short);
+        } else {
+            bytes.push(LONG);
+            bytes.extend_from_slice(&value.len().to_le_bytes());
+        }
+        bytes.extend_from_slice(value.as_bytes());
     }
-    written
 }
 
 fn unsigned_millis(duration: std::time::Duration) -> u64 {

@@ -110,13 +110,12 @@ impl Row {
         bytes.push(0);
         self.write_rest(offset_ms, bytes);
         let length = bytes.len() - at - 1;
-        match u8::try_from(length) {
-            Ok(short @ ..0x80) => bytes[at] = short,
-            Ok(_) | Err(_) => {
-                let mut long = Vec::new();
-                write_unsigned(&mut long, u64::try_from(length).unwrap_or(u64::MAX));
-                bytes.splice(at..=at, long);
-            }
+        if let Ok(short @ ..0x80) = u8::try_from(length) {
+            bytes[at] = short;
+        } else {
+            let mut long = Vec::new();
+            write_unsigned(&mut long, u64::try_from(length).unwrap_or(u64::MAX));
+            bytes.splice(at..=at, long);
         }
     }
 
@@ -140,8 +139,8 @@ impl Row {
         for (_, count) in &self.counts {
             write_unsigned(bytes, zigzag(*count));
         }
-        for (_, squares) in &self.squares {
-            write_wide(bytes, *squares);
+        for (_, sum) in &self.squares {
+            write_wide(bytes, *sum);
         }
         if self.buckets.is_empty() {
             return;
