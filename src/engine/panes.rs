@@ -7,29 +7,20 @@
 //! and a window that does not cover it takes it out of its own. A window's total is the shared sum and
 //! its own together, whichever way a row has gone; that sum never ends to grow, and may wrap.
 
-use std::collections::BTreeMap;
-
-use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
-use super::capture::{RestoreError, RouteNumbers, SectionKind, decode, encode};
 use super::delta::Delta;
 use super::first_rows::{Fate, FirstRow, FirstRows};
+use super::gathered::{Change, Gathered, Older};
 use super::marks::Marks;
+use super::pane_capture::PaneCapture;
 use super::routes::{KeyId, RouteId, Routes};
 use super::row::Row;
-use super::rows::{Rows, renumbered};
+use super::rows::Rows;
 use super::window::{Stored, Window, WindowCell, add_first};
 use crate::kpi::{self, Count, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, WindowGeometry, common_pane_ms};
-
-/// Deltas gathered before they are folded even without a view: what a cache holds, and a few
-/// milliseconds of work.
-const MAX_PENDING: usize = 1024;
-
-/// Changes of older panes gathered before they are folded.
-const MAX_OLDER: usize = 4096;
 
 /// All panes and windows.
 #[derive(Debug)]
@@ -39,53 +30,21 @@ pub(super) struct Panes {
     exact_moments: bool,
     /// Breakdowns with handle-time quantiles.
     has_quantiles: Vec<bool>,
-    windows: Vec<Window>,
+    pub(super) windows: Vec<Window>,
     /// By key, the sum of all rows that came while most windows covered them.
     shared: Vec<Totals>,
-    marks: Marks,
+    pub(super) marks: Marks,
     /// The instant the windows stand at; `None` until the first view.
     at: Option<Timestamp>,
     /// What records added, and episodes; a pane is dropped once it has left every window for good.
-    rows: Rows,
+    pub(super) rows: Rows,
     /// What first contacts came to: kept for as long as they are followed, which is the FCR horizon
     /// longer.
-    first_rows: FirstRows,
+    pub(super) first_rows: FirstRows,
     /// Rows are kept for so much longer than the windows look back, milliseconds.
     kept_ms: i64,
     gathered: Gathered,
-    capture: Option<PaneCapture>,
-}
-
-/// What has come and has not been folded. Each item holds a reference to its route.
-#[derive(Debug)]
-struct Gathered {
-    /// Moment, route and place in `deltas`.
-    pending: Vec<(Timestamp, RouteId, usize)>,
-    /// Those behind the last pending one are empty and keep their memory.
-    deltas: Vec<Delta>,
-    /// The pane that nearly all events lie in: the newest one that any lay in.
-    head: Range,
-    /// By route: round, and place in `deltas` of its delta in that pane if the round is this one.
-    head_places: Vec<(u32, u32)>,
-    round: u32,
-    /// Places in `deltas` for other panes.
-    places: HashMap<(Timestamp, RouteId), usize, DefaultHashBuilder>,
-    /// What contacts changed in older panes: mostly one change a moment and route.
-    older: Vec<Older>,
-}
-
-/// A change of an older pane.
-#[derive(Clone, Copy, Debug)]
-struct Older {
-    moment: Timestamp,
-    route: RouteId,
-    change: Change,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Change {
-    First(Fate, i32),
-    Episode(i64, i32),
+    pub(super) capture: Option<PaneCapture>,
 }
 
 /// Which windows cover a moment.
@@ -97,99 +56,6 @@ struct Covering {
     nobody: bool,
     /// So many do that it is less to add to what they share, and to take out of the others.
     is_shared: bool,
-}
-
-/// A capture of the rows: panes only grow, so it is enough to remember how long each was. A pane
-/// that is dropped meanwhile is out of every window for good and need not be captured.
-#[derive(Debug)]
-struct PaneCapture {
-    numbers: RouteNumbers,
-    /// Pane, bytes of its rows and number of those of first contacts when the capture began, the
-    /// last first.
-    lengths: Vec<(i64, [usize; 2])>,
-    /// The pane under way, a copy of its rows, and how much of that has been handed out: it may be
-    /// long, and dropped before its end.
-    pane: i64,
-    rest: Vec<u8>,
-    taken: usize,
-}
-
-/// A pane, its rows and its rows of first contacts, or a part of each.
-type CapturedPane = (i64, Vec<u8>, Vec<u8>);
-
-/// Bytes of rows in one captured section.
-const SECTION_BYTES: usize = 1 << 16;
-
-impl Gathered {
-    fn new() -> Self {
-        Self {
-            pending: Vec::new(),
-            deltas: Vec::new(),
-            head: Range::EMPTY,
-            head_places: Vec::new(),
-            round: 1,
-            places: HashMap::default(),
-            older: Vec::new(),
-        }
-    }
-
-    /// The delta of a route in the head pane.
-    #[inline]
-    fn in_head(&mut self, route: RouteId, routes: &mut Routes) -> Option<&mut Delta> {
-        let at = route.at();
-        if self.head_places.len() <= at {
-            self.head_places.resize(at + 1, (0, 0));
-        }
-        if self.head_places[at].0 != self.round {
-            let place = self.begin(self.head.from, route, routes);
-            self.head_places[at] = (self.round, u32::try_from(place).unwrap_or(u32::MAX));
-        }
-        let place = usize::try_from(self.head_places[at].1).ok()?;
-        self.deltas.get_mut(place)
-    }
-
-    /// A new delta.
-    fn begin(&mut self, moment: Timestamp, route: RouteId, routes: &mut Routes) -> usize {
-        routes.retain(route);
-        let place = self.pending.len();
-        self.pending.push((moment, route, place));
-        if self.deltas.len() == place {
-            self.deltas.push(Delta::default());
-        }
-        place
-    }
-
-    /// The delta of a route at a moment that is not in the head pane.
-    fn elsewhere(
-        &mut self,
-        moment: Timestamp,
-        route: RouteId,
-        routes: &mut Routes,
-    ) -> Option<&mut Delta> {
-        let place = if let Some(place) = self.places.get(&(moment, route)) {
-            *place
-        } else {
-            let place = self.begin(moment, route, routes);
-            self.places.insert((moment, route), place);
-            place
-        };
-        self.deltas.get_mut(place)
-    }
-
-    /// Another pane is the head.
-    fn advance(&mut self, head: Range) {
-        self.head = head;
-        self.begin_round();
-    }
-
-    /// No delta of the head pane is under way.
-    fn begin_round(&mut self) {
-        self.round = self.round.wrapping_add(1);
-        if self.round == 0 {
-            self.head_places.clear();
-            self.round = 1;
-        }
-    }
 }
 
 impl Panes {
@@ -312,7 +178,7 @@ impl Panes {
     /// Whether so much has been gathered that it should be folded.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.gathered.pending.len() >= MAX_PENDING || self.gathered.older.len() >= MAX_OLDER
+        self.gathered.is_full()
     }
 
     /// Folds what has been gathered into the windows and the panes.
@@ -335,8 +201,7 @@ impl Panes {
     fn fold_deltas(&mut self, routes: &mut Routes) {
         let mut pending = std::mem::take(&mut self.gathered.pending);
         let mut deltas = std::mem::take(&mut self.gathered.deltas);
-        self.gathered.places.clear();
-        self.gathered.begin_round();
+        self.gathered.begin_anew();
         pending.sort_unstable_by_key(|item| item.0);
         let mut row = Row::default();
         let mut covering = Covering::default();
@@ -615,117 +480,5 @@ impl Panes {
                 records > 0 || cell.mature.first > 0
             })
         })
-    }
-}
-
-/// Capture and restore.
-impl Panes {
-    /// Starts a capture of the rows as they are; everything gathered must have been folded.
-    pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
-        let mut lengths: BTreeMap<i64, [usize; 2]> = BTreeMap::new();
-        for (pane, length) in self.rows.lengths() {
-            lengths.entry(pane).or_default()[0] = length;
-        }
-        for (pane, length) in self.first_rows.lengths() {
-            lengths.entry(pane).or_default()[1] = length;
-        }
-        let lengths = lengths.into_iter().rev().collect();
-        self.capture = Some(PaneCapture {
-            numbers,
-            lengths,
-            pane: 0,
-            rest: Vec::new(),
-            taken: 0,
-        });
-    }
-
-    /// The next captured run of panes; `None` when all have been handed out.
-    pub(super) fn capture_next(&mut self) -> Option<Vec<u8>> {
-        let capture = self.capture.as_mut()?;
-        let mut run: Vec<CapturedPane> = Vec::new();
-        let mut size = 0;
-        while size < SECTION_BYTES {
-            let mut first_rows = Vec::new();
-            if capture.rest.is_empty() {
-                let Some((pane, [bytes, of_first_contacts])) = capture.lengths.pop() else {
-                    break;
-                };
-                let rows = self.rows.first_bytes(pane, bytes);
-                capture.pane = pane;
-                capture.rest.extend_from_slice(rows.unwrap_or_default());
-                capture.taken = 0;
-                let all = 0..of_first_contacts;
-                self.first_rows
-                    .write(pane, all, &capture.numbers, &mut first_rows);
-            }
-            let rest = &capture.rest[capture.taken..];
-            let (rows, taken) = renumbered(rest, SECTION_BYTES, &capture.numbers);
-            capture.taken += taken;
-            if taken == 0 || capture.taken == capture.rest.len() {
-                capture.rest.clear();
-            }
-            if !rows.is_empty() || !first_rows.is_empty() {
-                size += rows.len() + first_rows.len();
-                run.push((capture.pane, rows, first_rows));
-            }
-        }
-        if run.is_empty() {
-            self.capture = None;
-            return None;
-        }
-        Some(encode(&run))
-    }
-
-    /// The moment no window looks before.
-    pub(super) fn bound(&self) -> Timestamp {
-        self.rows.bound().min(self.first_rows.bound())
-    }
-
-    /// Sets what [`Panes::bound`] was at a capture.
-    pub(super) fn set_bound(&mut self, bound: Timestamp) {
-        self.rows.set_bound(bound);
-        self.first_rows.set_bound(bound);
-    }
-
-    /// Puts a captured run of panes back; `adopt` takes the reference of a row to its route and
-    /// says whether it exists. [`Panes::restored`] follows the last run; the windows are filled by the
-    /// next move.
-    pub(super) fn restore(
-        &mut self,
-        bytes: &[u8],
-        mut adopt: impl FnMut(RouteId) -> bool,
-    ) -> Result<(), RestoreError> {
-        let kind = SectionKind::Panes;
-        let run: Vec<CapturedPane> = decode(kind, bytes)?;
-        let mut row = Row::default();
-        for (pane, rows, first_rows) in run {
-            let mut rest = rows.as_slice();
-            while let Some((route, _)) = row.read(&mut rest) {
-                if !adopt(route) {
-                    return Err(RestoreError::Dangling { kind });
-                }
-            }
-            if !rest.is_empty() || !self.first_rows.restore(pane, &first_rows, &mut adopt) {
-                return Err(RestoreError::Decode { kind });
-            }
-            self.rows.restore(pane, rows);
-        }
-        Ok(())
-    }
-
-    /// Hands the rows to the cohorts once all panes have been put back; the windows cover nothing
-    /// yet.
-    pub(super) fn restored(&mut self, routes: &Routes) {
-        let all = Range {
-            from: Timestamp::MIN,
-            to: Timestamp::MAX,
-        };
-        let windows = self.windows.iter_mut();
-        for window in windows.filter(|window| window.has_cohorts()) {
-            self.first_rows.sweep(all, &mut |moment, row| {
-                let keys = &routes.route(row.route).keys;
-                window.follow(moment, row, keys, &mut self.marks);
-            });
-        }
     }
 }
