@@ -1,4 +1,4 @@
-//! First contacts by window pane and route. A cohort moves as a whole: from one pane to the next it is
+//! First contacts by window pane and key. A cohort moves as a whole: from one pane to the next it is
 //! followed for longer, and each step of the horizon counts it in and later out again. So its panes
 //! are added up once, and not row by row for each step.
 
@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
-use super::first_rows::{Fate, FirstRow, PackedFirstRow};
-use super::routes::RouteId;
+use super::first_rows::{Fate, FirstRow, Packed, PackedFirstRow};
+use super::routes::{KeyId, RouteId, RouteKeys};
 use super::window::WindowCell;
 use crate::kpi::STEPS;
 use crate::time::Timestamp;
@@ -28,7 +28,7 @@ impl FirstContacts {
     #[inline]
     pub(super) fn of(row: FirstRow) -> Self {
         let mut sum = Self::default();
-        sum.add_row(row);
+        sum.add_row(row.fate, row.count);
         sum
     }
 
@@ -40,10 +40,10 @@ impl FirstContacts {
     }
 
     /// Adds those of a row whose step, if it has one, is not before any that there are.
-    fn add_row(&mut self, row: FirstRow) {
-        let count = i64::from(row.count);
+    fn add_row(&mut self, fate: Fate, count: i32) {
+        let count = i64::from(count);
         self.first += count;
-        match row.fate {
+        match fate {
             Fate::Resolved => self.resolved += count,
             Fate::Failed => self.failed_at_once += count,
             Fate::Repeated(step) => match self.repeats.last_mut() {
@@ -157,44 +157,62 @@ impl Covered {
 /// The first contacts of one pane.
 #[derive(Debug, Default)]
 struct Cohort {
-    /// Added up by route and fate, and ordered by them.
-    settled: Vec<PackedFirstRow>,
+    /// Added up by key and fate, and ordered by them, as the cells that they are counted in lie in
+    /// memory.
+    settled: Vec<Packed<KeyId>>,
     /// Those that have not been added up yet.
     recent: Vec<PackedFirstRow>,
 }
 
 impl Cohort {
     /// Adds recent rows up, where they are not so few that it is not worth it.
-    fn settle(&mut self) {
-        if self.recent.len() * 2 <= self.settled.len() {
+    fn settle(&mut self, keys_of: &impl Fn(RouteId) -> RouteKeys) {
+        if self.recent.len() * 4 <= self.settled.len() {
             return;
         }
-        self.settled.append(&mut self.recent);
-        self.recent = Vec::new();
-        // The stable one finds that most is in order already.
-        self.settled.sort_by_key(|row| row.order());
-        self.settled
-            .dedup_by(|later, earlier| earlier.merge(*later));
-        self.settled.retain(|row| row.row().count != 0);
+        // By route first: there are fewer of those than of keys of all their rows.
+        let mut recent = std::mem::take(&mut self.recent);
+        add_up(&mut recent);
+        for row in recent {
+            for key in keys_of(row.of()) {
+                self.settled
+                    .extend(Packed::new(key, row.fate(), row.count()));
+            }
+        }
+        add_up(&mut self.settled);
         self.settled.shrink_to_fit();
     }
 
-    /// Calls `visit` with what there is of each route, once or more.
-    fn each(&self, visit: &mut impl FnMut(RouteId, &FirstContacts)) {
-        let same_route =
-            |left: &PackedFirstRow, right: &PackedFirstRow| left.route() == right.route();
+    /// Calls `visit` with what there is of each key, once or more.
+    fn each(
+        &self,
+        keys_of: &impl Fn(RouteId) -> RouteKeys,
+        visit: &mut impl FnMut(KeyId, &FirstContacts),
+    ) {
+        let same_key = |left: &Packed<KeyId>, right: &Packed<KeyId>| left.of() == right.of();
         let mut contacts = FirstContacts::default();
-        for rows in self.settled.chunk_by(same_route) {
+        for rows in self.settled.chunk_by(same_key) {
             contacts.clear();
             for row in rows {
-                contacts.add_row(row.row());
+                contacts.add_row(row.fate(), row.count());
             }
-            visit(rows[0].route(), &contacts);
+            visit(rows[0].of(), &contacts);
         }
-        for row in self.recent.iter().map(|row| row.row()) {
-            visit(row.route, &FirstContacts::of(row));
+        for row in &self.recent {
+            let one = FirstContacts::of(row.row());
+            for key in keys_of(row.of()) {
+                visit(key, &one);
+            }
         }
     }
+}
+
+/// Adds up what has the same order, and brings it in order.
+fn add_up<I: Copy + Ord>(rows: &mut Vec<Packed<I>>) {
+    // The stable sort finds that most is in order already.
+    rows.sort_by_key(|row| row.order());
+    rows.dedup_by(|later, earlier| earlier.merge(*later));
+    rows.retain(|row| row.count() != 0);
 }
 
 /// The cohorts of a window that is longer than the horizon, by its panes. What is in them is in the
@@ -217,14 +235,17 @@ impl Cohorts {
     pub(super) fn add(&mut self, moment: Timestamp, row: FirstRow) {
         let pane = moment.as_millis().div_euclid(self.pane_ms);
         let cohort = self.panes.entry(pane).or_default();
-        cohort.recent.extend(PackedFirstRow::of(row));
+        cohort
+            .recent
+            .extend(Packed::new(row.route, row.fate, row.count));
     }
 
-    /// Calls `visit` for each route of each pane whose parts change, with the sign of the change.
+    /// Calls `visit` for each key of each pane whose parts change, with the sign of the change.
     pub(super) fn moved(
         &mut self,
         (before, after): (&Covered, &Covered),
-        mut visit: impl FnMut(RouteId, &FirstContacts, Parts, i64),
+        keys_of: &impl Fn(RouteId) -> RouteKeys,
+        mut visit: impl FnMut(KeyId, &FirstContacts, Parts, i64),
     ) {
         if before == after {
             return;
@@ -234,10 +255,12 @@ impl Cohorts {
             let (was, is) = (before.parts_at(start), after.parts_at(start));
             let changes = [(is.without(was), 1), (was.without(is), -1)];
             if was != is {
-                cohort.settle();
+                cohort.settle(keys_of);
             }
             for (parts, sign) in changes.into_iter().filter(|change| change.0 != Parts::NONE) {
-                cohort.each(&mut |route, contacts| visit(route, contacts, parts, sign));
+                cohort.each(keys_of, &mut |key, contacts| {
+                    visit(key, contacts, parts, sign)
+                });
             }
         }
     }
@@ -275,13 +298,18 @@ mod tests {
         }
     }
 
-    /// What a cohort comes to by route, the same before and after it has settled.
+    /// A route leads to the key of its own number.
+    fn keys_of(route: RouteId) -> RouteKeys {
+        RouteKeys::from_slice(&[KeyId(route.0)])
+    }
+
+    /// What a cohort comes to by key, the same before and after it has settled.
     fn sums(cohort: &mut Cohort) -> Vec<(u32, i64, i64)> {
         let sums_of = |one: &Cohort| {
             let mut sums = BTreeMap::<u32, (i64, i64)>::new();
-            one.each(&mut |route, contacts| {
+            one.each(&keys_of, &mut |key, contacts| {
                 let repeats: i64 = contacts.repeats.iter().map(|repeats| repeats.1).sum();
-                let sum = sums.entry(route.0).or_default();
+                let sum = sums.entry(key.0).or_default();
                 *sum = (sum.0 + contacts.first, sum.1 + repeats);
             });
             sums.retain(|_, sum| *sum != (0, 0));
@@ -290,7 +318,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let before = sums_of(cohort);
-        cohort.settle();
+        cohort.settle(&keys_of);
         assert_eq!(sums_of(cohort), before);
         before
     }

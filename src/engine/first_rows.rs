@@ -57,62 +57,78 @@ const FATE_MASK: i32 = (1 << FATE_BITS) - 1;
 /// What a word can count; more takes several rows.
 const MOST: i32 = i32::MAX >> FATE_BITS;
 
-/// A [`FirstRow`] in eight bytes.
+/// First contacts of a route or key that came to the same, in eight bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PackedFirstRow {
-    route: RouteId,
+pub(super) struct Packed<I> {
+    of: I,
     word: i32,
 }
 
-impl PackedFirstRow {
-    /// The rows that hold `count`, which is nearly always one.
-    pub(super) fn of(row: FirstRow) -> impl Iterator<Item = Self> {
-        let mut left = row.count;
+/// A [`FirstRow`].
+pub(super) type PackedFirstRow = Packed<RouteId>;
+
+impl<I: Copy + Ord> Packed<I> {
+    /// What holds `count`, which is nearly always one.
+    pub(super) fn new(of: I, fate: Fate, count: i32) -> impl Iterator<Item = Self> {
+        let mut left = count;
         std::iter::from_fn(move || {
             let count = left.clamp(-MOST, MOST);
             left -= count;
             (count != 0).then(|| Self {
-                route: row.route,
-                word: count << FATE_BITS | i32::from(row.fate.number()),
+                of,
+                word: count << FATE_BITS | i32::from(fate.number()),
             })
         })
     }
 
+    /// The route or key.
     #[inline]
-    pub(super) fn route(self) -> RouteId {
-        self.route
+    pub(super) fn of(self) -> I {
+        self.of
     }
 
-    /// Rows of one route and fate, and they alone, have the same.
-    pub(super) fn order(self) -> (RouteId, i32) {
-        (self.route, self.word & FATE_MASK)
+    #[inline]
+    pub(super) fn fate(self) -> Fate {
+        // Written by `new` or checked by `read`: there is no other fate.
+        let fate = Fate::from_number(u8::try_from(self.word & FATE_MASK).unwrap_or(0));
+        fate.unwrap_or(Fate::Failed)
     }
 
-    /// Adds a row of the same route and fate, if there is room for both in one; says whether it has.
+    #[inline]
+    pub(super) fn count(self) -> i32 {
+        self.word >> FATE_BITS
+    }
+
+    /// Those of one route or key and fate, and they alone, have the same.
+    pub(super) fn order(self) -> (I, i32) {
+        (self.of, self.word & FATE_MASK)
+    }
+
+    /// Adds one of the same order, if there is room for both in one; says whether it has.
     pub(super) fn merge(&mut self, other: Self) -> bool {
-        let sum = (self.word >> FATE_BITS) + (other.word >> FATE_BITS);
+        let sum = self.count() + other.count();
         if self.order() != other.order() || sum.abs() > MOST {
             return false;
         }
         self.word = sum << FATE_BITS | self.word & FATE_MASK;
         true
     }
+}
 
+impl PackedFirstRow {
     #[inline]
     pub(super) fn row(self) -> FirstRow {
-        // Written by `of` or checked by `read`: there is no other fate.
-        let fate = Fate::from_number(u8::try_from(self.word & FATE_MASK).unwrap_or(0));
         FirstRow {
-            route: self.route,
-            fate: fate.unwrap_or(Fate::Failed),
-            count: self.word >> FATE_BITS,
+            route: self.of,
+            fate: self.fate(),
+            count: self.count(),
         }
     }
 
     fn read(bytes: [u8; 8]) -> Option<Self> {
         let [r0, r1, r2, r3, w0, w1, w2, w3] = bytes;
         let packed = Self {
-            route: RouteId(u32::from_le_bytes([r0, r1, r2, r3])),
+            of: RouteId(u32::from_le_bytes([r0, r1, r2, r3])),
             word: i32::from_le_bytes([w0, w1, w2, w3]),
         };
         let fate = Fate::from_number(u8::try_from(packed.word & FATE_MASK).ok()?);
@@ -165,7 +181,7 @@ impl FirstRows {
         }
         let pane = moment.as_millis().div_euclid(self.pane_ms);
         let pane = self.panes.entry(pane).or_default();
-        for packed in PackedFirstRow::of(row) {
+        for packed in Packed::new(row.route, row.fate, row.count) {
             pane.rows.push(packed);
             if self.exact_moments {
                 let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
@@ -206,7 +222,7 @@ impl FirstRows {
                 return;
             }
             for row in entry.remove().rows {
-                routes.release(row.route);
+                routes.release(row.of);
             }
         }
     }
@@ -235,7 +251,7 @@ impl FirstRows {
         };
         for at in rows {
             let Some(row) = pane.rows.get(at) else { return };
-            bytes.extend_from_slice(&number_of(numbers, row.route).0.to_le_bytes());
+            bytes.extend_from_slice(&number_of(numbers, row.of).0.to_le_bytes());
             bytes.extend_from_slice(&row.word.to_le_bytes());
             if let Some(offset_ms) = pane.offsets_ms.get(at) {
                 bytes.extend_from_slice(&offset_ms.to_le_bytes());
@@ -261,8 +277,7 @@ impl FirstRows {
             let Some((head, offset)) = row.split_first_chunk() else {
                 return false;
             };
-            let Some(packed) = PackedFirstRow::read(*head).filter(|packed| adopt(packed.route))
-            else {
+            let Some(packed) = PackedFirstRow::read(*head).filter(|packed| adopt(packed.of)) else {
                 return false;
             };
             known.rows.push(packed);
@@ -294,21 +309,17 @@ mod tests {
                     fate,
                     count,
                 };
-                let packed: Vec<FirstRow> =
-                    PackedFirstRow::of(row).map(PackedFirstRow::row).collect();
-                assert_eq!(packed, [row]);
+                let packed = Packed::new(row.route, fate, count);
+                let rows: Vec<FirstRow> = packed.map(PackedFirstRow::row).collect();
+                assert_eq!(rows, [row]);
             }
         }
     }
 
     #[test]
     fn what_is_too_much_for_one_row_takes_several() {
-        let row = FirstRow {
-            route: RouteId(5),
-            fate: Fate::Resolved,
-            count: -MOST - 2,
-        };
-        let counts: Vec<i32> = PackedFirstRow::of(row).map(|row| row.row().count).collect();
+        let packed = Packed::new(RouteId(5), Fate::Resolved, -MOST - 2);
+        let counts: Vec<i32> = packed.map(Packed::count).collect();
         assert_eq!(counts, [-MOST, -2]);
     }
 

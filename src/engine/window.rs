@@ -205,11 +205,10 @@ impl Window {
             return;
         };
         let before = std::mem::replace(&mut self.covered, Covered::NOTHING);
-        cohorts.moved((&before, &after), |route, contacts, parts, sign| {
-            for key in &routes.route(route).keys {
-                self.count(*key, contacts, parts, sign);
-                marks.touch(*key);
-            }
+        let keys_of = |route| routes.route(route).keys.clone();
+        cohorts.moved((&before, &after), &keys_of, |key, contacts, parts, sign| {
+            self.count(key, contacts, parts, sign);
+            marks.touch(key);
         });
         self.covered = after;
         self.cohorts = Some(cohorts);
