@@ -454,18 +454,9 @@ impl Panes {
         self.marks.shown();
     }
 
-    /// The keys whose cells have changed since the last call, each once. What they no longer need is
-    /// given back.
+    /// The keys whose cells have changed since the last call, each once.
     pub(super) fn take_changed(&mut self) -> Vec<KeyId> {
-        let changed = self.marks.take_listed();
-        for key in &changed {
-            for window in &mut self.windows {
-                if let Some(cell) = window.cells.get_mut(key.at()) {
-                    cell.buckets.trim();
-                }
-            }
-        }
-        changed
+        self.marks.take_listed()
     }
 
     /// Whether a record of the key lies in a window or a mature cohort.

@@ -290,6 +290,9 @@ impl Window {
             for (bucket, count) in buckets {
                 cell.buckets.add(*bucket, sign * count);
             }
+            if sign < 0 {
+                cell.buckets.trim();
+            }
         }
     }
 
