@@ -259,7 +259,7 @@ impl Cohorts {
             }
             for (parts, sign) in changes.into_iter().filter(|change| change.0 != Parts::NONE) {
                 cohort.each(keys_of, &mut |key, contacts| {
-                    visit(key, contacts, parts, sign)
+                    visit(key, contacts, parts, sign);
                 });
             }
         }

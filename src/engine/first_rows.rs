@@ -72,11 +72,11 @@ impl<I: Copy + Ord> Packed<I> {
     pub(super) fn new(of: I, fate: Fate, count: i32) -> impl Iterator<Item = Self> {
         let mut left = count;
         std::iter::from_fn(move || {
-            let count = left.clamp(-MOST, MOST);
-            left -= count;
-            (count != 0).then(|| Self {
+            let part = left.clamp(-MOST, MOST);
+            left -= part;
+            (part != 0).then(|| Self {
                 of,
-                word: count << FATE_BITS | i32::from(fate.number()),
+                word: part << FATE_BITS | i32::from(fate.number()),
             })
         })
     }
