@@ -18,11 +18,11 @@ use crate::source::{Batch, Envelope, Position, SourceEvent};
 /// Events that are handed over together: some ten microseconds of work, against which waking the
 /// other thread is little.
 const PORTION_EVENTS: usize = 256;
-/// Events that lie decoded and wait for the engine, at most, apart from those of one message: enough
-/// that neither thread waits for the other at every turn, and small beside the cache.
-const AHEAD_EVENTS: usize = 4 * PORTION_EVENTS;
+/// Events that lie decoded and wait for the engine, at most, apart from those of one message: some
+/// milliseconds of work, so that the engine has enough of it while something else has this thread's core.
+const AHEAD_EVENTS: usize = 64 * PORTION_EVENTS;
 /// Reports that wait for the engine, at most: portions may hold one event each.
-const AHEAD_REPORTS: usize = 16;
+const AHEAD_REPORTS: usize = 64;
 
 /// What comes from a source, in its order.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Inbox {
     /// Takes memory back that is not needed any more.
     pub(super) fn give_back(&self, decoded: Decoded) {
         if let Self::Ahead { used, .. } = self
-            && decoded.items.capacity() <= 2 * AHEAD_EVENTS
+            && decoded.items.capacity() <= 4 * PORTION_EVENTS
         {
             // There is as much as can be in use at a time: what has no room is not missed.
             used.try_send(decoded).ok();

@@ -21,7 +21,7 @@ use crate::source::{
 };
 
 /// Bytes a request may bring: bounds what lies in memory. A larger message raises it.
-const REQUEST_BYTES: u64 = 16 * 1024 * 1024;
+const REQUEST_BYTES: u64 = 4 * 1024 * 1024;
 /// After that a request ends by itself and is made again: a server that has lost track of who waits
 /// for messages, as after a change of the stream's leader, is reminded by it.
 const REQUEST_EXPIRES: Duration = HEARTBEAT;

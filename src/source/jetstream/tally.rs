@@ -11,9 +11,16 @@ use crate::source::message::envelope;
 use crate::source::{Envelope, Gap, GapCause, ResetReason};
 use crate::time::Timestamp;
 
-/// Messages asked for at once, and requests under way.
+/// Messages asked for at once.
 pub(super) const REQUEST_MESSAGES: u64 = 500;
-pub(super) const REQUESTS_UNDER_WAY: u64 = 4;
+/// Requests under way: what they bring is more than the engine takes while it has the core to itself,
+/// so that neither server nor engine waits for the other.
+const REQUESTS_UNDER_WAY: u64 = 16;
+/// Bytes that all of them may bring, unless single messages are so large that it takes more to have
+/// [`FEWEST_REQUESTS`].
+const BYTES_UNDER_WAY: u64 = 64 * 1024 * 1024;
+/// Requests under way where messages may be very large.
+const FEWEST_REQUESTS: u64 = 4;
 
 /// Tokens of the inbox for the answers of an audit; requests for messages have numbers.
 pub(super) const STREAM_ANSWER: &str = "stream";
@@ -24,7 +31,7 @@ pub(super) const CONSUMER_ANSWER: &str = "consumer";
 pub(super) struct Tally {
     /// Begin of the subjects on which we are answered, up to the token.
     inbox: String,
-    /// Messages that were asked for and have not come; at most 2000.
+    /// Messages that were asked for and have not come.
     outstanding: u64,
     /// Bytes that one request may bring.
     request_bytes: u64,
@@ -90,7 +97,9 @@ impl Tally {
 
     /// Whether one more request is to be made; counts it as made. With the bytes it may bring.
     pub(super) fn next_request(&mut self) -> Option<u64> {
-        let wanted = self.outstanding + REQUEST_MESSAGES <= REQUESTS_UNDER_WAY * REQUEST_MESSAGES;
+        let fitting = BYTES_UNDER_WAY / self.request_bytes.max(1);
+        let under_way = fitting.clamp(FEWEST_REQUESTS, REQUESTS_UNDER_WAY);
+        let wanted = self.outstanding + REQUEST_MESSAGES <= under_way * REQUEST_MESSAGES;
         wanted.then(|| {
             self.outstanding += REQUEST_MESSAGES;
             self.request_bytes
