@@ -90,13 +90,7 @@ impl Booking {
 
     /// The route of an event's own dimensions; the caller holds a reference.
     pub(super) fn route_of(&mut self, dimensions: &(impl Dimensions + ?Sized)) -> RouteId {
-        let values: SmallVec<[Option<&str>; 8]> = self
-            .routes
-            .dimensions()
-            .iter()
-            .map(|(_, at)| dimensions.value(*at))
-            .collect();
-        self.routes.acquire(&values)
+        self.routes.acquire_of(dimensions)
     }
 
     /// The values of an event's routed dimensions.

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::first_rows::{Fate, FirstRow, Packed, PackedFirstRow};
 use super::routes::{KeyId, RouteId, RouteKeys};
+use super::spare::Spare;
 use super::window::WindowCell;
 use crate::kpi::STEPS;
 use crate::time::Timestamp;
@@ -166,19 +167,24 @@ struct Cohort {
 
 impl Cohort {
     /// Adds recent rows up, where they are not so few that it is not worth it.
-    fn settle(&mut self, keys_of: &impl Fn(RouteId) -> RouteKeys) {
+    fn settle(
+        &mut self,
+        keys_of: &impl Fn(RouteId) -> RouteKeys,
+        spare: &mut Spare<PackedFirstRow>,
+    ) {
         if self.recent.len() * 4 <= self.settled.len() {
             return;
         }
         // By route first: there are fewer of those than of keys of all their rows.
         let mut recent = std::mem::take(&mut self.recent);
         add_up(&mut recent);
-        for row in recent {
+        for row in &recent {
             for key in keys_of(row.of()) {
                 self.settled
                     .extend(Packed::new(key, row.fate(), row.count()));
             }
         }
+        spare.give(recent);
         add_up(&mut self.settled);
         self.settled.shrink_to_fit();
     }
@@ -221,6 +227,8 @@ fn add_up<I: Copy + Ord>(rows: &mut Vec<Packed<I>>) {
 pub(super) struct Cohorts {
     pane_ms: i64,
     panes: BTreeMap<i64, Cohort>,
+    /// Memory of recent rows that were added up, for those to come.
+    spare: Spare<PackedFirstRow>,
 }
 
 impl Cohorts {
@@ -228,16 +236,18 @@ impl Cohorts {
         Self {
             pane_ms,
             panes: BTreeMap::new(),
+            spare: Spare::default(),
         }
     }
 
     /// Adds first contacts of a moment.
     pub(super) fn add(&mut self, moment: Timestamp, row: FirstRow) {
         let pane = moment.as_millis().div_euclid(self.pane_ms);
-        let cohort = self.panes.entry(pane).or_default();
-        cohort
-            .recent
-            .extend(Packed::new(row.route, row.fate, row.count));
+        let recent = &mut self.panes.entry(pane).or_default().recent;
+        if recent.capacity() == 0 {
+            *recent = self.spare.take();
+        }
+        recent.extend(Packed::new(row.route, row.fate, row.count));
     }
 
     /// Calls `visit` for each key of each pane whose parts change, with the sign of the change.
@@ -255,7 +265,7 @@ impl Cohorts {
             let (was, is) = (before.parts_at(start), after.parts_at(start));
             let changes = [(is.without(was), 1), (was.without(is), -1)];
             if was != is {
-                cohort.settle(keys_of);
+                cohort.settle(keys_of, &mut self.spare);
             }
             for (parts, sign) in changes.into_iter().filter(|change| change.0 != Parts::NONE) {
                 cohort.each(keys_of, &mut |key, contacts| {
@@ -318,7 +328,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let before = sums_of(cohort);
-        cohort.settle(&keys_of);
+        cohort.settle(&keys_of, &mut Spare::default());
         assert_eq!(sums_of(cohort), before);
         before
     }

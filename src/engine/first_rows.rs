@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::capture::{RouteNumbers, number_of};
 use super::routes::{RouteId, Routes};
+use super::spare::Spare;
 use crate::kpi::STEPS;
 use crate::time::Timestamp;
 use crate::window::Range;
@@ -150,6 +151,8 @@ pub(super) struct FirstRows {
     pane_ms: i64,
     exact_moments: bool,
     panes: BTreeMap<i64, Pane>,
+    /// Memory of panes that were dropped, for those to come.
+    spare: Spare<PackedFirstRow>,
     /// Nothing is kept of what lies before.
     bound: Timestamp,
 }
@@ -160,6 +163,7 @@ impl FirstRows {
             pane_ms,
             exact_moments,
             panes: BTreeMap::new(),
+            spare: Spare::default(),
             bound: Timestamp::MIN,
         }
     }
@@ -180,7 +184,11 @@ impl FirstRows {
             return;
         }
         let pane = moment.as_millis().div_euclid(self.pane_ms);
-        let pane = self.panes.entry(pane).or_default();
+        let spare = &mut self.spare;
+        let pane = self.panes.entry(pane).or_insert_with(|| Pane {
+            rows: spare.take(),
+            offsets_ms: Vec::new(),
+        });
         for packed in Packed::new(row.route, row.fate, row.count) {
             pane.rows.push(packed);
             if self.exact_moments {
@@ -221,9 +229,11 @@ impl FirstRows {
             if *entry.key() >= first_kept {
                 return;
             }
-            for row in entry.remove().rows {
+            let rows = entry.remove().rows;
+            for row in &rows {
                 routes.release(row.of);
             }
+            self.spare.give(rows);
         }
     }
 }

@@ -266,7 +266,7 @@ impl Shard {
         });
         let kept: Vec<(u64, Place)> = places.map(|place| (hash_of(place), place)).collect();
         let count = self.lines.len();
-        self.lines = vec![Line::default(); count + count / 4 + 1].into();
+        self.lines = vec![Line::default(); count + count / 2 + 1].into();
         self.filled = 0;
         for (hash, place) in kept {
             self.insert(hash, place);

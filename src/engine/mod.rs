@@ -31,6 +31,7 @@ mod settings;
 mod slab;
 mod slot;
 mod snapshot;
+mod spare;
 mod tally;
 mod view;
 mod waiting;

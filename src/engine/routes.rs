@@ -10,6 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::Dimensions;
 use super::row::Row;
 use super::settings::Settings;
 use super::view::Lifetime;
@@ -273,20 +274,41 @@ impl Routes {
 
     /// The route of these values, with one more reference to it.
     pub(super) fn acquire(&mut self, values: &[Option<&str>]) -> RouteId {
-        let mut sought = std::mem::take(&mut self.sought);
-        write(values, &mut sought);
-        let hash = self.hash(&sought);
-        let routes = &self.table;
-        let is_it = |id: &RouteId| *routes[id.at()].written == *sought;
-        let found = self.index.find(hash, is_it).copied();
-        self.sought = sought;
-        match found {
-            Some(id) => {
-                self.table[id.at()].references += 1;
-                id
-            }
-            None => self.make_route(values, hash),
+        self.sought.clear();
+        for value in values {
+            write(*value, &mut self.sought);
         }
+        match self.find_sought() {
+            Ok(known) => known,
+            Err(hash) => self.make_route(values, hash),
+        }
+    }
+
+    /// The route of an event's own dimensions, with one more reference to it.
+    #[inline]
+    pub(super) fn acquire_of(&mut self, dimensions: &(impl Dimensions + ?Sized)) -> RouteId {
+        self.sought.clear();
+        for (_, at) in &self.dimensions {
+            write(dimensions.value(*at), &mut self.sought);
+        }
+        match self.find_sought() {
+            Ok(known) => known,
+            Err(hash) => {
+                let routed = self.dimensions.iter();
+                let values: Vec<_> = routed.map(|(_, at)| dimensions.value(*at)).collect();
+                self.make_route(&values, hash)
+            }
+        }
+    }
+
+    /// The route of the values sought, with one more reference to it; or their hash.
+    #[inline]
+    fn find_sought(&mut self) -> Result<RouteId, u64> {
+        let hash = self.hash(&self.sought);
+        let is_it = |id: &RouteId| *self.table[id.at()].written == *self.sought;
+        let known = *self.index.find(hash, is_it).ok_or(hash)?;
+        self.table[known.at()].references += 1;
+        Ok(known)
     }
 
     /// Of the bytes alone: their length is among them.
@@ -683,30 +705,29 @@ impl Routes {
 /// Values in one piece.
 fn written(values: &[Option<&str>]) -> Box<[u8]> {
     let mut bytes = Vec::new();
-    write(values, &mut bytes);
+    for value in values {
+        write(*value, &mut bytes);
+    }
     bytes.into()
 }
 
-/// Writes values in one piece in place of what `bytes` holds: each behind its length in a byte, behind
-/// one that says that a longer one follows, or as one that says that there is none.
+/// Appends a value to those in one piece: behind its length in a byte, behind one that says that a
+/// longer one follows, or as one that says that there is none.
 #[inline]
-fn write(values: &[Option<&str>], bytes: &mut Vec<u8>) {
+fn write(value: Option<&str>, bytes: &mut Vec<u8>) {
     const LONG: u8 = 254;
     const NONE: u8 = 255;
-    bytes.clear();
-    for value in values {
-        let Some(value) = value else {
-            bytes.push(NONE);
-            continue;
-        };
-        if let Ok(short @ 0..LONG) = u8::try_from(value.len()) {
-            bytes.push(short);
-        } else {
-            bytes.push(LONG);
-            bytes.extend_from_slice(&value.len().to_le_bytes());
-        }
-        bytes.extend_from_slice(value.as_bytes());
+    let Some(value) = value else {
+        bytes.push(NONE);
+        return;
+    };
+    if let Ok(short @ 0..LONG) = u8::try_from(value.len()) {
+        bytes.push(short);
+    } else {
+        bytes.push(LONG);
+        bytes.extend_from_slice(&value.len().to_le_bytes());
     }
+    bytes.extend_from_slice(value.as_bytes());
 }
 
 fn unsigned_millis(duration: std::time::Duration) -> u64 {

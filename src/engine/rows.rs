@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::capture::{RouteNumbers, number_of};
 use super::routes::{RouteId, Routes};
 use super::row::{Row, copy_row, skip_row};
+use super::spare::Spare;
 use crate::time::Timestamp;
 use crate::window::Range;
 
@@ -13,6 +14,8 @@ use crate::window::Range;
 pub(super) struct Rows {
     pane_ms: i64,
     panes: BTreeMap<i64, Vec<u8>>,
+    /// Memory of panes that were dropped, for those to come.
+    spare: Spare<u8>,
     /// Nothing is kept of what lies before.
     bound: Timestamp,
 }
@@ -22,6 +25,7 @@ impl Rows {
         Self {
             pane_ms,
             panes: BTreeMap::new(),
+            spare: Spare::default(),
             bound: Timestamp::MIN,
         }
     }
@@ -50,7 +54,8 @@ impl Rows {
         }
         let pane = moment.as_millis().div_euclid(self.pane_ms);
         let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
-        let bytes = self.panes.entry(pane).or_default();
+        let spare = &mut self.spare;
+        let bytes = self.panes.entry(pane).or_insert_with(|| spare.take());
         row.write(route, u64::try_from(offset_ms).unwrap_or(0), bytes);
         routes.retain(route);
     }
@@ -91,6 +96,7 @@ impl Rows {
             while let Some(route) = skip_row(&mut rest) {
                 routes.release(route);
             }
+            self.spare.give(bytes);
         }
     }
 
