@@ -20,3 +20,8 @@ pub mod source;
 pub mod telemetry;
 pub mod time;
 pub mod window;
+
+/// Events come in on one thread and leave on another, and state is a great many small pieces: an
+/// allocator for that, on every system the same.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -12,8 +12,18 @@ pub(crate) type Figures = BTreeMap<String, f64>;
 
 /// Runs measurement `name` with `size` in a process of its own, niceness and cores as here.
 pub(crate) fn run(name: &str, size: u64) -> Figures {
+    run_with(name, size, [])
+}
+
+/// The same with variables of the environment.
+pub(crate) fn run_with<const COUNT: usize>(
+    name: &str,
+    size: u64,
+    variables: [(&str, &str); COUNT],
+) -> Figures {
     let output = Command::new(std::env::current_exe().unwrap())
         .args([WORD, name, &size.to_string()])
+        .envs(variables)
         .stderr(std::process::Stdio::inherit())
         .output()
         .unwrap();

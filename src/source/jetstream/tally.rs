@@ -316,10 +316,10 @@ mod tests {
     }
 
     #[test]
-    fn four_requests_are_kept_under_way() {
+    fn requests_are_kept_under_way() {
         let mut tally = fresh(0);
         let first = std::iter::from_fn(|| tally.next_request()).count();
-        assert_eq!(first, 4);
+        assert_eq!(first, 16);
         tally.judge(
             &mut (1..=499)
                 .map(|number| delivered(number, number, 9))
@@ -334,6 +334,16 @@ mod tests {
         ]);
         assert!(tally.next_request().is_some());
         assert_eq!(tally.next_request(), None);
+    }
+
+    #[test]
+    fn large_messages_are_asked_for_by_fewer_requests() {
+        const MIB: u64 = 1024 * 1024;
+        for (request_bytes, expected) in [(MIB, 16), (4 * MIB, 16), (8 * MIB, 8), (64 * MIB, 4)] {
+            let mut tally = Tally::new("_INBOX.a.".into(), 0, None, 0, request_bytes);
+            let requests: Vec<u64> = std::iter::from_fn(|| tally.next_request()).collect();
+            assert_eq!(requests, vec![request_bytes; expected]);
+        }
     }
 
     #[test]
