@@ -9,18 +9,19 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use super::pipeline::Reading;
-use crate::decode::{self, Decoded};
+use super::pipeline::{self, Reading};
+use crate::decode;
+use crate::engine::Addressing;
 use crate::event::HashKey;
 use crate::nats::stopped;
 use crate::source::{Batch, Envelope, Position, SourceEvent};
 
-/// Events that are handed over together: some ten microseconds of work, against which waking the
-/// other thread is little.
-const PORTION_EVENTS: usize = 256;
+/// Events that are handed over together: nearly a millisecond of work, against which waking the other
+/// thread is nothing.
+const PORTION_EVENTS: usize = 1024;
 /// Events that lie decoded and wait for the engine, at most, apart from those of one message: some
 /// milliseconds of work, so that the engine has enough of it while something else has this thread's core.
-const AHEAD_EVENTS: usize = 64 * PORTION_EVENTS;
+const AHEAD_EVENTS: usize = 16 * PORTION_EVENTS;
 /// Reports that wait for the engine, at most: portions may hold one event each.
 const AHEAD_REPORTS: usize = 64;
 
@@ -41,7 +42,7 @@ pub(super) struct Portion {
     /// Which of them.
     pub(super) numbers: Range<usize>,
     /// Their events.
-    pub(super) decoded: Decoded,
+    pub(super) events: pipeline::Batch,
     /// See [`Batch::pending`].
     pub(super) pending: u64,
     /// How far the stream is read with these.
@@ -60,7 +61,7 @@ pub(super) enum Inbox {
         /// In the order of the source.
         deliveries: mpsc::Receiver<Delivery>,
         /// Memory that goes back there.
-        used: mpsc::Sender<Decoded>,
+        used: mpsc::Sender<pipeline::Batch>,
     },
 }
 
@@ -73,6 +74,7 @@ impl Inbox {
     pub(super) fn open(
         settings: Arc<decode::Settings>,
         key: HashKey,
+        addressing: Addressing,
         events: mpsc::Receiver<SourceEvent>,
         stop: watch::Receiver<bool>,
     ) -> io::Result<(Self, Option<JoinHandle<()>>)> {
@@ -80,20 +82,21 @@ impl Inbox {
         if cores == 1 {
             return Ok((Self::Plain(events), None));
         }
-        let (inbox, thread) = Self::ahead(settings, key, events, stop)?;
+        let (inbox, thread) = Self::ahead(settings, key, addressing, events, stop)?;
         Ok((inbox, Some(thread)))
     }
 
     fn ahead(
         settings: Arc<decode::Settings>,
         key: HashKey,
+        addressing: Addressing,
         events: mpsc::Receiver<SourceEvent>,
         stop: watch::Receiver<bool>,
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (sender, deliveries) = mpsc::channel(AHEAD_REPORTS);
         let (used, returned) = mpsc::channel(AHEAD_REPORTS);
         let ahead = Ahead {
-            reading: Reading::new(settings, key),
+            reading: Reading::new(settings, key, addressing),
             room: Arc::new(Semaphore::new(AHEAD_EVENTS)),
             deliveries: sender,
             returned,
@@ -114,12 +117,12 @@ impl Inbox {
     }
 
     /// Takes memory back that is not needed any more.
-    pub(super) fn give_back(&self, decoded: Decoded) {
+    pub(super) fn give_back(&self, events: pipeline::Batch) {
         if let Self::Ahead { used, .. } = self
-            && decoded.items.capacity() <= 4 * PORTION_EVENTS
+            && events.decoded.items.capacity() <= 4 * PORTION_EVENTS
         {
             // There is as much as can be in use at a time: what has no room is not missed.
-            used.try_send(decoded).ok();
+            used.try_send(events).ok();
         }
     }
 }
@@ -129,7 +132,7 @@ struct Ahead {
     reading: Reading,
     room: Arc<Semaphore>,
     deliveries: mpsc::Sender<Delivery>,
-    returned: mpsc::Receiver<Decoded>,
+    returned: mpsc::Receiver<pipeline::Batch>,
 }
 
 /// Nobody takes deliveries any more.
@@ -164,10 +167,10 @@ impl Ahead {
         let envelopes: Arc<[Envelope]> = batch.envelopes.into();
         let mut from = 0;
         while from < envelopes.len() {
-            let mut decoded = self.returned.try_recv().unwrap_or_default();
+            let mut events = self.returned.try_recv().unwrap_or_default();
             let next = self
                 .reading
-                .read(&envelopes, from, PORTION_EVENTS, &mut decoded);
+                .read(&envelopes, from, PORTION_EVENTS, &mut events);
             let left = u64::try_from(envelopes.len() - next).unwrap_or(u64::MAX);
             let position = match envelopes.get(next - 1) {
                 Some(newest) if left > 0 => Position {
@@ -177,14 +180,14 @@ impl Ahead {
                 },
                 Some(_) | None => batch.position,
             };
-            let events = decoded.items.len().clamp(1, AHEAD_EVENTS);
+            let count = events.decoded.items.len().clamp(1, AHEAD_EVENTS);
             let portion = Portion {
                 envelopes: Arc::clone(&envelopes),
                 numbers: from..next,
-                decoded,
+                events,
                 pending: batch.pending.saturating_add(left),
                 position,
-                _room: self.room_for(events).await?,
+                _room: self.room_for(count).await?,
             };
             self.send(Delivery::Decoded(portion)).await?;
             from = next;
@@ -262,7 +265,8 @@ mod tests {
         let (stopper, stop) = watch::channel(false);
         let settings = Arc::new(decode::Settings::default());
         let key = HashKey::from_bytes([7; 16]);
-        let (inbox, thread) = Inbox::ahead(settings, key, events, stop).unwrap();
+        let (inbox, thread) =
+            Inbox::ahead(settings, key, Addressing::default(), events, stop).unwrap();
         (sender, inbox, thread, stopper)
     }
 
@@ -300,12 +304,12 @@ mod tests {
             };
             assert_eq!(portion.position, expected);
             for number in portion.numbers.clone() {
-                let items = portion.decoded.items.iter();
+                let items = portion.events.decoded.items.iter();
                 let own = items.filter(|item| usize::try_from(item.message) == Ok(number));
                 let events = own.filter(|item| matches!(item.verdict, Verdict::Event(_)));
                 seen.push((portion.envelopes[number].sequence, events.count()));
             }
-            inbox.give_back(portion.decoded);
+            inbox.give_back(portion.events);
         }
         let expected: Vec<_> = (1..).zip(sizes.into_iter().chain(sizes)).collect();
         assert_eq!(seen, expected);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::decode::{self, Decoded, Decoder, Item, Verdict};
-use crate::engine::{Dimensions, Engine, Outcome};
+use crate::engine::{Address, Addresses, Addressing, Dimensions, Engine, Outcome};
 use crate::event::{Event, HashKey, Reason, Reject};
 use crate::source::Envelope;
 
@@ -20,7 +20,7 @@ const GROUP_EVENTS: usize = 32;
 #[derive(Debug)]
 pub struct Pipeline {
     reading: Reading,
-    decoded: Decoded,
+    batch: Batch,
     max_clock_skew_ms: u128,
     allowed_lateness_ms: u128,
     /// The state.
@@ -74,12 +74,26 @@ pub struct RejectedEvent {
 #[derive(Debug)]
 pub(super) struct Reading {
     decoder: Decoder,
+    addressing: Addressing,
+}
+
+/// What the first half hands to the second: events, and the address of each. Used again and again.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) decoded: Decoded,
+    addresses: Addresses,
 }
 
 impl Reading {
-    pub(super) fn new(settings: Arc<decode::Settings>, key: HashKey) -> Self {
+    /// For an engine with this addressing.
+    pub(super) fn new(
+        settings: Arc<decode::Settings>,
+        key: HashKey,
+        addressing: Addressing,
+    ) -> Self {
         Self {
             decoder: Decoder::new(settings, key),
+            addressing,
         }
     }
 
@@ -90,16 +104,21 @@ impl Reading {
         envelopes: &[Envelope],
         from: usize,
         events: usize,
-        out: &mut Decoded,
+        out: &mut Batch,
     ) -> usize {
-        out.clear();
+        let Batch { decoded, addresses } = out;
+        decoded.clear();
         let mut next = from;
-        while out.items.len() < events
+        while decoded.items.len() < events
             && let Some(envelope) = envelopes.get(next)
         {
             let number = u32::try_from(next).unwrap_or(u32::MAX);
-            self.decoder.decode(envelope, number, out);
+            self.decoder.decode(envelope, number, decoded);
             next += 1;
+        }
+        addresses.clear();
+        for item in &decoded.items {
+            self.addressing.add(&Values { decoded, item }, addresses);
         }
         next
     }
@@ -111,8 +130,8 @@ impl Pipeline {
         let max_clock_skew_ms = engine.settings().max_clock_skew.as_millis();
         let allowed_lateness_ms = engine.settings().allowed_lateness.as_millis();
         Self {
-            reading: Reading::new(settings, key),
-            decoded: Decoded::default(),
+            reading: Reading::new(settings, key, engine.addressing()),
+            batch: Batch::default(),
             max_clock_skew_ms,
             allowed_lateness_ms,
             engine,
@@ -127,16 +146,14 @@ impl Pipeline {
 
     /// The same of many messages, which takes less time than one after the other.
     pub fn process_all(&mut self, envelopes: &[Envelope], observer: &mut impl Observer) {
-        let mut decoded = std::mem::take(&mut self.decoded);
+        let mut batch = std::mem::take(&mut self.batch);
         let mut from = 0;
         while from < envelopes.len() {
-            let next = self
-                .reading
-                .read(envelopes, from, GROUP_EVENTS, &mut decoded);
-            self.apply(envelopes, from..next, &decoded, observer);
+            let next = self.reading.read(envelopes, from, GROUP_EVENTS, &mut batch);
+            self.apply(envelopes, from..next, &batch, observer);
             from = next;
         }
-        self.decoded = decoded;
+        self.batch = batch;
     }
 
     /// The second half: lets the events of the messages of those numbers into the engine.
@@ -144,15 +161,22 @@ impl Pipeline {
         &mut self,
         envelopes: &[Envelope],
         numbers: Range<usize>,
-        decoded: &Decoded,
+        batch: &Batch,
         observer: &mut impl Observer,
     ) {
+        let Batch { decoded, addresses } = batch;
         self.engine.count_truncated(decoded.truncated_dimensions);
         let mut next = numbers.start;
+        let mut at = 0;
         // A message may have very many.
         for group in decoded.items.chunks(GROUP_EVENTS) {
             self.engine.prepare(group.iter().filter_map(event_of));
             for item in group {
+                let dimensions = Addressed {
+                    values: Values { decoded, item },
+                    address: addresses.at(at),
+                };
+                at += 1;
                 let number = usize::try_from(item.message).unwrap_or(usize::MAX);
                 let Some(envelope) = envelopes.get(number) else {
                     continue;
@@ -162,7 +186,7 @@ impl Pipeline {
                     observer.message(&mut self.engine, passed);
                 }
                 next = number + 1;
-                self.judge(envelope, item, decoded, observer);
+                self.judge(envelope, item, &dimensions, observer);
             }
         }
         for passed in envelopes.get(next..numbers.end).unwrap_or_default() {
@@ -174,7 +198,7 @@ impl Pipeline {
         &mut self,
         envelope: &Envelope,
         item: &Item,
-        decoded: &Decoded,
+        dimensions: &Addressed<'_>,
         observer: &mut impl Observer,
     ) {
         let reject = match &item.verdict {
@@ -184,8 +208,7 @@ impl Pipeline {
             }
             Verdict::Event(event) => {
                 observer.before(&mut self.engine, event, envelope);
-                let dimensions = ItemDimensions { decoded, item };
-                match self.engine.accept(event, &dimensions, envelope.stored_at) {
+                match self.engine.accept(event, dimensions, envelope.stored_at) {
                     Outcome::Rejected(reason) => Reject {
                         reason,
                         detail: self.detail_of(reason),
@@ -244,13 +267,30 @@ fn raw(envelope: &Envelope, item: &Item) -> Bytes {
     envelope.payload.slice(start..end)
 }
 
-struct ItemDimensions<'d> {
+/// The dimensions of an item as they were decoded.
+struct Values<'d> {
     decoded: &'d Decoded,
     item: &'d Item,
 }
 
-impl Dimensions for ItemDimensions<'_> {
+impl Dimensions for Values<'_> {
     fn value(&self, dimension: usize) -> Option<&str> {
         self.decoded.dimension(self.item, dimension)
+    }
+}
+
+/// The same with their address.
+struct Addressed<'d> {
+    values: Values<'d>,
+    address: Option<Address<'d>>,
+}
+
+impl Dimensions for Addressed<'_> {
+    fn value(&self, dimension: usize) -> Option<&str> {
+        self.values.value(dimension)
+    }
+
+    fn address(&self) -> Option<Address<'_>> {
+        self.address
     }
 }

@@ -493,9 +493,11 @@ impl WorkerParts {
         };
         let place = recovered.place.clone();
         let decode = Arc::new(config.decode.clone());
-        let (inbox, decoder) = Inbox::open(decode, self.key, events, stop.clone())
-            .context("cannot start the decoder's thread")?;
+        let key = self.key;
         let worker = self.worker(recovered, begin, now)?;
+        let addressing = worker.pipeline.engine.addressing();
+        let (inbox, decoder) = Inbox::open(decode, key, addressing, events, stop.clone())
+            .context("cannot start the decoder's thread")?;
         worker.shared.set_restored();
         // Without a source that waits for it (demo) nobody listens.
         drop(resume.send(resume_of(place.as_ref(), begin)));

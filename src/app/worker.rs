@@ -11,13 +11,12 @@ use super::ahead::{Delivery, Inbox, Portion};
 use super::alerting::Alerting;
 use super::freshness::Freshness;
 use super::intake::Intake;
-use super::pipeline::Pipeline;
+use super::pipeline::{self, Pipeline};
 use super::recovery::{Rebuild, RecoveryError};
 use super::saver::Saver;
 use crate::checkpoint::{Head, Place, faults};
 use crate::config::Config;
 use crate::dead_letter;
-use crate::decode::Decoded;
 use crate::http::{Exported, Shared};
 use crate::source::{
     self, Attached, Begin, Change, Envelope, Gap, GapCause, Position, Resume, SourceEvent,
@@ -163,22 +162,22 @@ impl Worker {
     }
 
     /// Takes messages that were decoded ahead; returns the memory.
-    fn take_decoded(&mut self, portion: Portion) -> Decoded {
+    fn take_decoded(&mut self, portion: Portion) -> pipeline::Batch {
         let Portion {
             envelopes,
             numbers,
-            decoded,
+            events,
             position,
             pending,
             ..
         } = portion;
         self.advance(self.clock.now());
         let newest = envelopes.get(..numbers.end).and_then(<[_]>::last);
-        self.process(|pipeline, intake| pipeline.apply(&envelopes, numbers, &decoded, intake));
+        self.process(|pipeline, intake| pipeline.apply(&envelopes, numbers, &events, intake));
         self.note_read(newest, position, pending);
         self.metrics
             .set_progress(self.progress.last_stored_at, self.progress.pending);
-        decoded
+        events
     }
 
     /// The stream was read up to `newest`.

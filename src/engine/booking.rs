@@ -98,11 +98,8 @@ impl Booking {
         &self,
         dimensions: &(impl Dimensions + ?Sized),
     ) -> Vec<Option<Box<str>>> {
-        self.routes
-            .dimensions()
-            .iter()
-            .map(|(_, at)| dimensions.value(*at).map(Box::from))
-            .collect()
+        let values = self.routes.values_of(dimensions);
+        values.map(|value| value.map(Box::from)).collect()
     }
 
     pub(super) fn acquire(&mut self, values: &[Option<&str>]) -> RouteId {

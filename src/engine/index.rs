@@ -1,7 +1,7 @@
 //! Places by the hash of what lies there, a cache line at a time: whoever looks for something reads
 //! one line here, and what a tag in it says is likely to be it.
 //!
-//! The table is cut into shards by the high bits of a hash, and grows shard by shard, by a quarter:
+//! The table is cut into shards by the high bits of a hash, and grows shard by shard, by half:
 //! no growth takes long, and little of it is empty. Within a shard a place lies in the line that its
 //! hash names, or in one behind it when that is full; each line knows how many went past it, so that
 //! nobody looks further than there is something to find.
@@ -257,18 +257,22 @@ impl Shard {
         true
     }
 
-    /// All hashes are asked for first, so that what that takes of memory is fetched together.
+    /// All hashes are asked for in a row and nothing else between, so that what that takes of memory is
+    /// fetched together.
     #[cold]
     fn grow(&mut self, hash_of: impl Fn(Place) -> u64) {
-        let places = self.lines.iter().flat_map(|line| {
+        let lines = std::mem::take(&mut self.lines);
+        let count = lines.len();
+        let mut places = Vec::with_capacity(WIDTH * count);
+        for line in &lines {
             let is_taken = |at: &usize| line.tags[*at] != 0;
-            (0..WIDTH).filter(is_taken).map(|at| line.places[at])
-        });
-        let kept: Vec<(u64, Place)> = places.map(|place| (hash_of(place), place)).collect();
-        let count = self.lines.len();
+            places.extend((0..WIDTH).filter(is_taken).map(|at| line.places[at]));
+        }
+        drop(lines);
+        let hashes: Vec<u64> = places.iter().map(|place| hash_of(*place)).collect();
         self.lines = vec![Line::default(); count + count / 2 + 1].into();
         self.filled = 0;
-        for (hash, place) in kept {
+        for (hash, place) in hashes.into_iter().zip(places) {
             self.insert(hash, place);
         }
     }

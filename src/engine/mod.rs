@@ -6,6 +6,7 @@
 //! starts a thread.
 
 mod accounting;
+mod address;
 mod booking;
 mod capture;
 mod chain;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 pub use accounting::Outcome;
+pub use address::{Address, Addresses, Addressing};
 pub use capture::{RestoreError, Section, SectionKind};
 pub use history::{HISTORY_KPIS, HISTORY_POINTS, History};
 pub use kept_view::KeptView;
@@ -66,6 +68,12 @@ const GROUP: usize = 64;
 pub trait Dimensions {
     /// The value of one dimension; `None` when the event does not have it.
     fn value(&self, dimension: usize) -> Option<&str>;
+
+    /// The address that the engine's [`Addressing`] made of these values; `None` where it was not
+    /// asked.
+    fn address(&self) -> Option<Address<'_>> {
+        None
+    }
 }
 
 impl Dimensions for [Option<String>] {
@@ -146,6 +154,11 @@ impl Engine {
     /// The settings the engine runs with.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What makes addresses of events for this engine.
+    pub fn addressing(&self) -> Addressing {
+        self.booking.routes.addressing().clone()
     }
 
     /// The present instant T.

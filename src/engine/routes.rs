@@ -3,14 +3,14 @@
 //! (ledger entries, contacts, pane rows) and go when nobody does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::Dimensions;
+use super::address::{Address, Addressing, written};
 use super::row::Row;
 use super::settings::Settings;
 use super::view::Lifetime;
@@ -175,9 +175,7 @@ pub(super) struct Routes {
     table: Vec<Route>,
     free: Vec<RouteId>,
     index: HashTable<RouteId>,
-    /// The values that are looked up, in one piece.
-    sought: Vec<u8>,
-    hasher: DefaultHashBuilder,
+    addressing: Addressing,
     keys: Vec<Option<Key>>,
     free_keys: Vec<KeyId>,
     /// Keys that are empty, by since when.
@@ -218,6 +216,7 @@ impl Routes {
                 idle: 0,
             })
             .collect();
+        let addressing = Addressing::new(dimensions.iter().map(|(_, at)| *at).collect());
         let mut routes = Self {
             dimensions,
             known,
@@ -229,8 +228,7 @@ impl Routes {
             table: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
-            sought: Vec::new(),
-            hasher: DefaultHashBuilder::default(),
+            addressing,
             keys: Vec::new(),
             free_keys: Vec::new(),
             empty: BTreeSet::new(),
@@ -267,56 +265,52 @@ impl Routes {
         }
     }
 
-    /// The routed dimensions: name and position in a decoded event.
-    pub(super) fn dimensions(&self) -> &[(String, usize)] {
-        &self.dimensions
+    /// What makes addresses of events for these routes.
+    pub(super) fn addressing(&self) -> &Addressing {
+        &self.addressing
     }
 
     /// The route of these values, with one more reference to it.
     pub(super) fn acquire(&mut self, values: &[Option<&str>]) -> RouteId {
-        self.sought.clear();
-        for value in values {
-            write(*value, &mut self.sought);
-        }
-        match self.find_sought() {
-            Ok(known) => known,
-            Err(hash) => self.make_route(values, hash),
+        let text = written(values);
+        let hash = self.addressing.hash(&text);
+        let address = Address { text: &text, hash };
+        match self.find(address) {
+            Some(known) => known,
+            None => self.make_route(values, hash),
         }
     }
 
     /// The route of an event's own dimensions, with one more reference to it.
     #[inline]
-    pub(super) fn acquire_of(&mut self, dimensions: &(impl Dimensions + ?Sized)) -> RouteId {
-        self.sought.clear();
-        for (_, at) in &self.dimensions {
-            write(dimensions.value(*at), &mut self.sought);
-        }
-        match self.find_sought() {
-            Ok(known) => known,
-            Err(hash) => {
-                let routed = self.dimensions.iter();
-                let values: Vec<_> = routed.map(|(_, at)| dimensions.value(*at)).collect();
-                self.make_route(&values, hash)
+    pub(super) fn acquire_of(&mut self, event: &(impl Dimensions + ?Sized)) -> RouteId {
+        let Some(address) = event.address() else {
+            let values: Vec<_> = self.values_of(event).collect();
+            return self.acquire(&values);
+        };
+        match self.find(address) {
+            Some(known) => known,
+            None => {
+                let values: Vec<_> = self.values_of(event).collect();
+                self.make_route(&values, address.hash)
             }
         }
     }
 
-    /// The route of the values sought, with one more reference to it; or their hash.
-    #[inline]
-    fn find_sought(&mut self) -> Result<RouteId, u64> {
-        let hash = self.hash(&self.sought);
-        let is_it = |id: &RouteId| *self.table[id.at()].written == *self.sought;
-        let known = *self.index.find(hash, is_it).ok_or(hash)?;
-        self.table[known.at()].references += 1;
-        Ok(known)
+    /// The values of an event's routed dimensions.
+    pub(super) fn values_of<'e>(
+        &self,
+        event: &'e (impl Dimensions + ?Sized),
+    ) -> impl Iterator<Item = Option<&'e str>> {
+        self.dimensions.iter().map(|(_, at)| event.value(*at))
     }
 
-    /// Of the bytes alone: their length is among them.
     #[inline]
-    fn hash(&self, written: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(written);
-        hasher.finish()
+    fn find(&mut self, address: Address<'_>) -> Option<RouteId> {
+        let is_it = |id: &RouteId| *self.table[id.at()].written == *address.text;
+        let known = *self.index.find(address.hash, is_it)?;
+        self.table[known.at()].references += 1;
+        Some(known)
     }
 
     fn make_route(&mut self, values: &[Option<&str>], hash: u64) -> RouteId {
@@ -350,7 +344,9 @@ impl Routes {
             RouteId(u32::try_from(self.table.len() - 1).unwrap_or(u32::MAX))
         };
         let mut index = std::mem::take(&mut self.index);
-        index.insert_unique(hash, id, |id| self.hash(&self.table[id.at()].written));
+        index.insert_unique(hash, id, |id| {
+            self.addressing.hash(&self.table[id.at()].written)
+        });
         self.index = index;
         id
     }
@@ -599,7 +595,7 @@ impl Routes {
                 return None;
             }
             let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-            let hash = self.hash(&written(&values));
+            let hash = self.addressing.hash(&written(&values));
             self.insert_route(&values, keys, hash);
         }
         for (breakdown, overflowed) in self.breakdowns.iter_mut().zip(captured.overflowed) {
@@ -638,7 +634,7 @@ impl Routes {
                 }
             }
         }
-        let hash = self.hash(&written);
+        let hash = self.addressing.hash(&written);
         if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == id) {
             entry.remove();
         }
@@ -700,34 +696,6 @@ impl Routes {
             .map(|breakdown| breakdown.overflowed)
             .collect()
     }
-}
-
-/// Values in one piece.
-fn written(values: &[Option<&str>]) -> Box<[u8]> {
-    let mut bytes = Vec::new();
-    for value in values {
-        write(*value, &mut bytes);
-    }
-    bytes.into()
-}
-
-/// Appends a value to those in one piece: behind its length in a byte, behind one that says that a
-/// longer one follows, or as one that says that there is none.
-#[inline]
-fn write(value: Option<&str>, bytes: &mut Vec<u8>) {
-    const LONG: u8 = 254;
-    const NONE: u8 = 255;
-    let Some(value) = value else {
-        bytes.push(NONE);
-        return;
-    };
-    if let Ok(short @ 0..LONG) = u8::try_from(value.len()) {
-        bytes.push(short);
-    } else {
-        bytes.push(LONG);
-        bytes.extend_from_slice(&value.len().to_le_bytes());
-    }
-    bytes.extend_from_slice(value.as_bytes());
 }
 
 fn unsigned_millis(duration: std::time::Duration) -> u64 {
