@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
 use super::chain::{Chain, Effects, Inserted, append, insert_at, remove_at};
 use super::contact::{Contact, ContactSlot, MOST_CONTACTS, Tie};
-use super::index::{Index, Spot};
+use super::index::{Expected, Index, Spot};
 use super::routes::{RouteId, Routes};
 use super::slab::{Place, Slab, Slot};
 use crate::event::IdHash;
@@ -40,6 +40,8 @@ pub(super) struct Chains {
     max_contacts: usize,
     /// The newest contact of each chain.
     newest: Index,
+    /// What restored contacts will add to it; empty at any other time.
+    expected: Expected,
     /// The contacts, by the bucket of their event time.
     slots: Slab<ContactSlot>,
     contacts: usize,
@@ -56,6 +58,7 @@ impl Chains {
             memory_ms,
             max_contacts: max_contacts.min(MOST_CONTACTS),
             newest: Index::default(),
+            expected: Expected::default(),
             slots: Slab::default(),
             contacts: 0,
             bucket_ms: (memory_ms / BUCKETS).max(1),
@@ -305,7 +308,7 @@ impl Chains {
     ) -> Result<(), RestoreError> {
         let kind = SectionKind::Chains;
         let bucket_ms = self.bucket_ms;
-        let contacts = &mut self.contacts;
+        let (contacts, expected) = (&mut self.contacts, &mut self.expected);
         self.slots.restore(kind, bytes, |slot| {
             if !slot.is_occupied() {
                 return Err(RestoreError::Decode { kind });
@@ -314,6 +317,9 @@ impl Chains {
                 return Err(RestoreError::Dangling { kind });
             }
             *contacts += 1;
+            if slot.is_newest() {
+                expected.add(slot.chain().low());
+            }
             Ok(slot.event_time().as_millis().div_euclid(bucket_ms))
         })
     }
@@ -328,7 +334,7 @@ impl Chains {
             let newest = slots.occupied().filter(|(_, slot)| slot.is_newest());
             newest.map(|(place, slot)| (slot.chain().low(), place))
         };
-        self.newest.make_room(newest().map(|(hash, _)| hash));
+        self.newest.make_room(std::mem::take(&mut self.expected));
         let chain_of = |place| slots.at(place).chain();
         let is_same = |one, other| chain_of(one) == chain_of(other);
         if self.newest.fill(newest(), is_same) {

@@ -60,6 +60,24 @@ pub(super) struct Index {
     filled: usize,
 }
 
+/// How many places an index is about to be filled with.
+#[derive(Debug, Default)]
+pub(super) struct Expected {
+    /// By shard; empty where there are none.
+    counts: Vec<usize>,
+}
+
+impl Expected {
+    /// One more, of this hash.
+    #[inline]
+    pub(super) fn add(&mut self, hash: u64) {
+        if self.counts.is_empty() {
+            self.counts.resize(SHARDS, 0);
+        }
+        self.counts[shard_of(hash)] += 1;
+    }
+}
+
 impl Default for Index {
     fn default() -> Self {
         Self {
@@ -147,11 +165,9 @@ impl Index {
     }
 
     /// Makes room for what an empty index is about to be filled with.
-    pub(super) fn make_room(&mut self, hashes: impl Iterator<Item = u64>) {
-        let mut counts = vec![0; SHARDS];
-        for hash in hashes {
-            counts[shard_of(hash)] += 1;
-        }
+    pub(super) fn make_room(&mut self, expected: Expected) {
+        // Without any there are no counts.
+        let counts = expected.counts.into_iter();
         for (shard, count) in self.shards.iter_mut().zip(counts) {
             shard.lines = vec![Line::default(); lines_for(count)].into();
         }
@@ -353,7 +369,9 @@ mod tests {
         ) {
             let mut index = Index::default();
             if made_room {
-                index.make_room((0..50).map(hash_of));
+                let mut expected = Expected::default();
+                (0..50).map(hash_of).for_each(|hash| expected.add(hash));
+                index.make_room(expected);
             }
             let mut held = BTreeSet::new();
             for (puts, place) in steps {

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
-use super::index::Index;
+use super::index::{Expected, Index};
 use super::routes::RouteId;
 use super::slab::{Place, Slab};
 use super::slot::{CONTENT_MASK, Slot};
@@ -82,6 +82,8 @@ pub(super) struct Ledger {
     index: Index,
     /// Places of the surveys that take dimensions from an interaction, by the id of that one.
     joins: Index,
+    /// What restored entries will add to the two; empty at any other time.
+    expected: [Expected; 2],
     /// The entries, by the bucket in which their memory ends.
     slots: Slab<Slot>,
     entries: usize,
@@ -99,6 +101,7 @@ impl Ledger {
             max_entries,
             index: Index::default(),
             joins: Index::default(),
+            expected: Default::default(),
             slots: Slab::default(),
             entries: 0,
             bucket_ms: (longest_ms / BUCKETS).max(1),
@@ -335,13 +338,18 @@ impl Ledger {
         let mut slots = std::mem::take(&mut self.slots);
         let restored = slots.restore(kind, bytes, |slot| {
             // Also whether there is an entry in it at all.
-            if Slot::pack(slot.id(), &slot.entry()) != *slot {
+            if !slot.is_packed() {
                 return Err(RestoreError::Decode { kind });
             }
             if !adopt(slot.route()) || !slot.own_route().is_none_or(&mut adopt) {
                 return Err(RestoreError::Dangling { kind });
             }
             self.entries += 1;
+            let [ids_expected, joins_expected] = &mut self.expected;
+            ids_expected.add(slot.id().low());
+            if let Some(interaction) = slot.joins() {
+                joins_expected.add(interaction.low());
+            }
             Ok(self.expiry_bucket(slot))
         });
         self.slots = slots;
@@ -360,8 +368,9 @@ impl Ledger {
             let entries = slots.occupied();
             entries.filter_map(|(place, slot)| Some((slot.joins()?.low(), place)))
         };
-        self.index.make_room(ids().map(|(hash, _)| hash));
-        self.joins.make_room(joins().map(|(hash, _)| hash));
+        let [ids_expected, joins_expected] = std::mem::take(&mut self.expected);
+        self.index.make_room(ids_expected);
+        self.joins.make_room(joins_expected);
         let is_same = |one, other| slots.at(one).id() == slots.at(other).id();
         if self.index.fill(ids(), is_same) && self.joins.fill(joins(), |_, _| false) {
             return Ok(());

@@ -172,6 +172,28 @@ impl Slot {
         }
     }
 
+    /// Whether it is what [`Slot::pack`] makes of an entry: of restored bytes nothing else is taken.
+    #[inline]
+    pub(super) fn is_packed(&self) -> bool {
+        let flags = self.flags();
+        let has = |flag| flags & flag != 0;
+        let common = has(OCCUPIED)
+            && (has(HAS_RESOLVED) || !has(RESOLVED))
+            && (has(HAS_LINK) || self.get_wide(LINK) == IdHash::default());
+        let body = if has(SURVEY) {
+            flags >> NPS_SHIFT <= NPS_MASK
+                && (has(HAS_NPS) || flags >> NPS_SHIFT == 0)
+                && (has(HAS_CSAT) || self.low(CSAT) == 0)
+                && (has(HAS_CES) || self.low(CES) == 0)
+        } else {
+            flags < HAS_HANDLE << 1
+                && (has(HAS_WAIT) || self.get(WAIT) == 0)
+                && (has(HAS_HANDLE) || self.get(HANDLE) == 0)
+                && self.0[HANDLE.0 + HANDLE.1..] == [0]
+        };
+        common && body
+    }
+
     #[inline]
     pub(super) fn id(&self) -> IdHash {
         self.get_wide(ID)
@@ -372,7 +394,36 @@ mod tests {
             entry.order /= 2;
             slot.set_route(entry.route);
             slot.set_order(entry.order);
+            prop_assert!(slot.is_packed());
             prop_assert_eq!(slot.entry(), entry);
+        }
+
+        /// Any bit may be another.
+        #[test]
+        fn what_was_never_packed_is_told(
+            id in id(),
+            route in any::<u32>(),
+            body in body(),
+            flips in proptest::collection::vec((FLAGS.0..BYTES, 0_u32..8), 0..4),
+            cleared in 0..2_usize,
+        ) {
+            let entry = Entry {
+                event_time: Timestamp::from_millis(1),
+                version_time: Timestamp::from_millis(2),
+                order: 3,
+                content: 4,
+                excluded: false,
+                counted: true,
+                route: RouteId(route),
+                body,
+            };
+            let mut slot = Slot::pack(id, &entry);
+            slot.0[LINK.0..LINK.0 + LINK.1 * cleared].fill(0);
+            for (byte, bit) in flips {
+                slot.0[byte] ^= 1 << bit;
+            }
+            let packed_again = Slot::pack(slot.id(), &slot.entry());
+            prop_assert_eq!(slot.is_packed(), packed_again == slot);
         }
     }
 }
