@@ -222,7 +222,9 @@ fn take(
             .collect();
         let workers = workers.map_err(TakeError::Thread)?;
         let read = hand_out(sections, &workers);
-        let taken: Vec<_> = workers.into_iter().map(Worker::finish).collect();
+        // All of them hear of the end before one is waited for.
+        let threads: Vec<_> = workers.into_iter().map(Worker::end).collect();
+        let taken: Vec<_> = threads.into_iter().map(taken_by).collect();
         read?;
         taken.into_iter().collect::<Result<(), _>>()
     })?;
@@ -247,8 +249,10 @@ fn hand_out(sections: Sections<impl Read>, workers: &[Worker<'_>]) -> Result<(),
 struct Worker<'s> {
     kind: SectionKind,
     sections: SyncSender<Section>,
-    thread: ScopedJoinHandle<'s, Result<(), RestoreError>>,
+    thread: PartThread<'s>,
 }
+
+type PartThread<'s> = ScopedJoinHandle<'s, Result<(), RestoreError>>;
 
 impl<'s> Worker<'s> {
     fn start<'e>(scope: &'s Scope<'s, 'e>, mut part: Part<'e>) -> io::Result<Self> {
@@ -260,20 +264,25 @@ impl<'s> Worker<'s> {
             }
             part.finish()
         };
+        let builder = Builder::new().name(format!("restore {kind:?}").to_lowercase());
         Ok(Self {
             kind,
             sections: sender,
-            thread: Builder::new().spawn_scoped(scope, take_all)?,
+            thread: builder.spawn_scoped(scope, take_all)?,
         })
     }
 
-    /// There are no more sections.
-    fn finish(self) -> Result<(), TakeError> {
-        drop(self.sections);
-        match self.thread.join() {
-            Ok(taken) => Ok(taken?),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+    /// There are no more sections; the thread goes on with what it has.
+    fn end(self) -> PartThread<'s> {
+        self.thread
+    }
+}
+
+/// Waits for the thread of a part.
+fn taken_by(thread: PartThread<'_>) -> Result<(), TakeError> {
+    match thread.join() {
+        Ok(taken) => Ok(taken?),
+        Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 

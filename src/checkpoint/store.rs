@@ -13,6 +13,8 @@ use crate::engine::Section;
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
+/// Bytes read at a time of what is short. The rest of a section is read to where it stays.
+const SHORT_BYTES: usize = 1 << 12;
 
 /// What can go wrong with a checkpoint.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +105,7 @@ impl Store {
     /// When it cannot be read or its head is not whole.
     pub fn open(&self, path: &Path) -> Result<(Head, Sections<BufReader<File>>), FormatError> {
         let file = private().read(true).open(path)?;
-        format::open(BufReader::with_capacity(BUFFER_BYTES, file))
+        format::open(BufReader::with_capacity(SHORT_BYTES, file))
     }
 
     /// Puts a file that is not a whole checkpoint aside, so that it is looked at once only.
