@@ -25,7 +25,7 @@ impl Fate {
     const RESOLVED: u8 = 28;
     const FAILED: u8 = 29;
 
-    fn number(self) -> u8 {
+    pub(super) fn number(self) -> u8 {
         match self {
             Self::Repeated(step) => step,
             Self::Resolved => Self::RESOLVED,
@@ -33,7 +33,7 @@ impl Fate {
         }
     }
 
-    fn from_number(number: u8) -> Option<Self> {
+    pub(super) fn from_number(number: u8) -> Option<Self> {
         match number {
             Self::RESOLVED => Some(Self::Resolved),
             Self::FAILED => Some(Self::Failed),

@@ -14,6 +14,7 @@ mod chains;
 mod cohorts;
 mod contact;
 mod delta;
+mod filling;
 mod first_rows;
 mod gathered;
 mod history;
@@ -23,6 +24,7 @@ mod ledger;
 mod marks;
 mod pane_capture;
 mod panes;
+mod past;
 mod persist;
 mod recall;
 mod routes;
@@ -33,6 +35,7 @@ mod slab;
 mod slot;
 mod snapshot;
 mod spare;
+mod sums;
 mod tally;
 mod view;
 mod waiting;
@@ -115,6 +118,8 @@ pub struct Engine {
     /// The past hours; `None` where nobody asked for them. Shared with the views until the next
     /// point.
     history: Option<Arc<History>>,
+    /// Which part of a capture comes next.
+    turn: usize,
     /// By key what the last view shows of it: most of very many keys are the same in the next one.
     shown: Vec<Option<Arc<KeyView>>>,
 }
@@ -145,6 +150,7 @@ impl Engine {
             history_floor: None,
             order: 0,
             history: None,
+            turn: 0,
             shown: Vec::new(),
             geometries,
             settings,

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind, decode, encode};
+use super::filling;
 use super::panes::Panes;
 use super::routes::{RouteId, Routes};
-use super::row::Row;
+use super::row::WrittenRow;
 use super::rows::renumbered;
 use crate::time::Timestamp;
-use crate::window::Range;
 
 /// A capture of the rows: panes only grow, so it is enough to remember how long each was. A pane
 /// that is dropped meanwhile is out of every window for good and need not be captured.
@@ -27,6 +27,9 @@ pub(super) struct PaneCapture {
 
 /// A pane, its rows and its rows of first contacts, or a part of each.
 type CapturedPane = (i64, Vec<u8>, Vec<u8>);
+
+/// The same in the bytes that are decoded.
+type BorrowedPane<'b> = (i64, &'b [u8], &'b [u8]);
 
 /// Bytes of rows in one captured section.
 const SECTION_BYTES: usize = 1 << 16;
@@ -100,24 +103,25 @@ impl Panes {
     }
 
     /// Puts a captured run of panes back; `adopt` takes the reference of a row to its route and
-    /// says whether it exists. [`Panes::restored`] follows the last run; the windows are filled by the
-    /// next move.
+    /// says whether it exists. [`Panes::restored`] follows the last run.
     pub(super) fn restore(
         &mut self,
         bytes: &[u8],
         mut adopt: impl FnMut(RouteId) -> bool,
     ) -> Result<(), RestoreError> {
         let kind = SectionKind::Panes;
-        let run: Vec<CapturedPane> = decode(kind, bytes)?;
-        let mut row = Row::default();
+        let run: Vec<BorrowedPane<'_>> = decode(kind, bytes)?;
         for (pane, rows, first_rows) in run {
-            let mut rest = rows.as_slice();
-            while let Some((route, _)) = row.read(&mut rest) {
+            let mut rest = rows;
+            while let Some((route, row)) = WrittenRow::next(&mut rest) {
+                if !row.is_whole() {
+                    return Err(RestoreError::Decode { kind });
+                }
                 if !adopt(route) {
                     return Err(RestoreError::Dangling { kind });
                 }
             }
-            if !rest.is_empty() || !self.first_rows.restore(pane, &first_rows, &mut adopt) {
+            if !rest.is_empty() || !self.first_rows.restore(pane, first_rows, &mut adopt) {
                 return Err(RestoreError::Decode { kind });
             }
             self.rows.restore(pane, rows);
@@ -125,19 +129,17 @@ impl Panes {
         Ok(())
     }
 
-    /// Hands the rows to the cohorts once all panes have been put back; the windows cover nothing
-    /// yet.
-    pub(super) fn restored(&mut self, routes: &Routes) {
-        let all = Range {
-            from: Timestamp::MIN,
-            to: Timestamp::MAX,
-        };
+    /// Hands rows to the cohorts and moves the windows to the instant `at`, T of the capture, once all
+    /// panes have been put back. Nothing is dropped yet: how long rows are to be kept is said later.
+    pub(super) fn restored(&mut self, at: Timestamp, routes: &Routes) {
+        self.make_room(routes.key_count());
         let windows = self.windows.iter_mut();
         for window in windows.filter(|window| window.has_cohorts()) {
-            self.first_rows.sweep(all, &mut |moment, row| {
-                let keys = &routes.route(row.route).keys;
-                window.follow(moment, row, keys, &mut self.marks);
-            });
+            filling::follow(window, &self.first_rows, routes, &mut self.marks);
+        }
+        // A replay has its T behind all events, and is looked at where they end.
+        if Timestamp::MIN < at && at < Timestamp::MAX {
+            self.move_windows(at, routes);
         }
     }
 }

@@ -10,6 +10,7 @@
 use smallvec::SmallVec;
 
 use super::delta::Delta;
+use super::filling;
 use super::first_rows::{Fate, FirstRow, FirstRows};
 use super::gathered::{Change, Gathered, Older};
 use super::marks::Marks;
@@ -17,7 +18,7 @@ use super::pane_capture::PaneCapture;
 use super::routes::{KeyId, RouteId, Routes};
 use super::row::Row;
 use super::rows::Rows;
-use super::window::{Stored, Window, WindowCell, add_first};
+use super::window::{Spans, Stored, Window, WindowCell, add_first};
 use crate::kpi::{self, Count, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, WindowGeometry, common_pane_ms};
@@ -188,7 +189,7 @@ impl Panes {
         self.fold_older(routes);
     }
 
-    fn make_room(&mut self, keys: usize) {
+    pub(super) fn make_room(&mut self, keys: usize) {
         if self.shared.len() < keys {
             self.shared.resize_with(keys, Totals::default);
             self.marks.make_room(keys);
@@ -352,6 +353,16 @@ impl Panes {
         if self.at.is_some_and(|before| before >= at) {
             return;
         }
+        self.move_windows(at, routes);
+        self.drop_before(at, routes);
+    }
+
+    /// Moves every window to the instant `at`, which is not before that of the last time. What they
+    /// need of key numbers is there.
+    pub(super) fn move_windows(&mut self, at: Timestamp, routes: &Routes) {
+        if self.at.is_none() {
+            self.begin_at(at, routes);
+        }
         self.at = Some(at);
         let stored = Stored {
             rows: &self.rows,
@@ -363,37 +374,33 @@ impl Panes {
         for window in &mut self.windows {
             window.move_to(at, self.exact_moments, stored, &mut self.marks);
         }
-        self.drop_before(at, routes);
     }
 
-    /// What the cells of a window come to at each of these instants, which rise; all rows before the
-    /// last must have been folded. Leaves the windows where they are.
-    pub(super) fn recall(
-        &self,
-        window: usize,
-        instants: &[Timestamp],
-        routes: &Routes,
-        visit: &mut impl FnMut(&[WindowCell]),
-    ) {
-        let Some(kept) = self.windows.get(window) else {
-            return;
-        };
-        let mut moved = kept.anew();
-        moved.make_room(routes.key_count());
+    /// Fills the windows, which cover nothing yet, with what they cover at the instant `at`, but for
+    /// their cohorts.
+    fn begin_at(&mut self, at: Timestamp, routes: &Routes) {
+        let windows = self.windows.iter_mut();
+        let spans: Vec<Spans> = windows
+            .map(|window| window.begin(at, self.exact_moments))
+            .collect();
         let stored = Stored {
             rows: &self.rows,
             first_rows: &self.first_rows,
             routes,
-            // They have no history.
-            has_quantiles: &vec![false; self.has_quantiles.len()],
-            shared: &[],
+            has_quantiles: &self.has_quantiles,
+            shared: &self.shared,
         };
-        let mut marks = Marks::new();
-        for at in instants {
-            let ranges = moved.geometry.ranges(*at);
-            moved.move_main(ranges.window, stored, &mut marks);
-            moved.move_mature(ranges.mature, stored, &mut marks);
-            visit(&moved.cells);
+        filling::fill(&mut self.windows, &spans, stored, &mut self.marks);
+    }
+
+    /// What windows are filled from.
+    pub(super) fn stored<'p>(&'p self, routes: &'p Routes) -> Stored<'p> {
+        Stored {
+            rows: &self.rows,
+            first_rows: &self.first_rows,
+            routes,
+            has_quantiles: &self.has_quantiles,
+            shared: &self.shared,
         }
     }
 

@@ -13,10 +13,14 @@ use super::capture::{RestoreError, Section, SectionKind, decode, encode};
 use super::chains::Chains;
 use super::ledger::Ledger;
 use super::panes::Panes;
-use super::routes::{CapturedRoutes, RouteId};
+use super::routes::{CapturedRoutes, RouteId, Routes};
 use super::waiting::WaitingEvent;
 use super::{Engine, Settings, WaitingPolicy};
 use crate::time::Timestamp;
+
+/// The kinds of sections in their turn. Panes come first, since most is to be done with them.
+const SECTIONS_IN_TURN: [SectionKind; 3] =
+    [SectionKind::Panes, SectionKind::Ledger, SectionKind::Chains];
 
 /// Everything that is there once.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,31 +60,31 @@ impl Engine {
         self.ledger.begin_capture(Arc::clone(&numbers));
         self.booking.chains.begin_capture(Arc::clone(&numbers));
         self.booking.panes.begin_capture(numbers);
+        self.turn = 0;
         Section {
             kind: SectionKind::Head,
             bytes: encode(&head),
         }
     }
 
-    /// The next section of the capture; `None` once all have been handed out.
+    /// The next section of the capture; `None` once all have been handed out. Ledger, chains and panes
+    /// come in turn: on the way back each has something to do from the beginning.
     pub fn next_section(&mut self) -> Option<Section> {
-        if let Some(bytes) = self.ledger.capture_next() {
-            return Some(Section {
-                kind: SectionKind::Ledger,
-                bytes,
-            });
+        for _ in 0..SECTIONS_IN_TURN.len() {
+            let kind = SECTIONS_IN_TURN[self.turn];
+            self.turn = (self.turn + 1) % SECTIONS_IN_TURN.len();
+            let bytes = match kind {
+                SectionKind::Ledger => self.ledger.capture_next(),
+                SectionKind::Chains => self.booking.chains.capture_next(),
+                SectionKind::Panes => self.booking.panes.capture_next(),
+                // It comes first and once.
+                SectionKind::Head => None,
+            };
+            if let Some(bytes) = bytes {
+                return Some(Section { kind, bytes });
+            }
         }
-        if let Some(bytes) = self.booking.chains.capture_next() {
-            return Some(Section {
-                kind: SectionKind::Chains,
-                bytes,
-            });
-        }
-        let bytes = self.booking.panes.capture_next()?;
-        Some(Section {
-            kind: SectionKind::Panes,
-            bytes,
-        })
+        None
     }
 
     /// The engine whose state the sections hold. `settings` must be those it was captured with.
@@ -163,7 +167,7 @@ pub struct Part<'r> {
 enum PartState<'r> {
     Ledger(&'r mut Ledger),
     Chains(&'r mut Chains),
-    Panes(&'r mut Panes),
+    Panes(&'r mut Panes, &'r Routes, Timestamp),
 }
 
 impl Restoring {
@@ -202,7 +206,7 @@ impl Restoring {
                 references: chains,
             },
             Part {
-                state: PartState::Panes(&mut booking.panes),
+                state: PartState::Panes(&mut booking.panes, &booking.routes, self.engine.now),
                 references: panes,
             },
         ]
@@ -213,12 +217,9 @@ impl Restoring {
         let booking = &mut self.engine.booking;
         for references in &self.references {
             for (route, count) in (0..).map(RouteId).zip(references) {
-                for _ in 0..*count {
-                    booking.routes.retain(route);
-                }
+                booking.routes.retain_more(route, *count);
             }
         }
-        booking.panes.restored(&booking.routes);
         for (route, _) in (0..).map(RouteId).zip(&self.references[0]) {
             booking.routes.release(route);
         }
@@ -232,7 +233,7 @@ impl Part<'_> {
         match self.state {
             PartState::Ledger(_) => SectionKind::Ledger,
             PartState::Chains(_) => SectionKind::Chains,
-            PartState::Panes(_) => SectionKind::Panes,
+            PartState::Panes(..) => SectionKind::Panes,
         }
     }
 
@@ -249,7 +250,7 @@ impl Part<'_> {
         match &mut self.state {
             PartState::Ledger(ledger) => ledger.restore(&section.bytes, adopt),
             PartState::Chains(chains) => chains.restore(&section.bytes, adopt),
-            PartState::Panes(panes) => panes.restore(&section.bytes, adopt),
+            PartState::Panes(panes, ..) => panes.restore(&section.bytes, adopt),
         }
     }
 
@@ -261,7 +262,10 @@ impl Part<'_> {
         match self.state {
             PartState::Ledger(ledger) => ledger.restored(),
             PartState::Chains(chains) => chains.restored(),
-            PartState::Panes(_) => Ok(()),
+            PartState::Panes(panes, routes, now) => {
+                panes.restored(now, routes);
+                Ok(())
+            }
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::history::{HISTORY_KPIS, History, KeyPoints, MOST_KEYS, NO_VALUES, Point};
+use super::past::Past;
 use super::routes::KeyId;
-use super::window::WindowCell;
-use crate::kpi::{Cell, Kpi, Settings, Totals};
+use crate::kpi::{Cell, Kpi, MatureTotals, Settings, Totals};
 use crate::time::Timestamp;
 
 impl Engine {
@@ -26,32 +26,24 @@ impl Engine {
         };
         self.booking.fold();
         let instants = history.instants(self.now);
-        let keys = self.overview_keys();
-        let mut points: Vec<KeyPoints> = keys
-            .iter()
+        let keys = self.overview_keys().into_iter();
+        let nothing = vec![vec![NO_VALUES; instants.len()]; self.geometries.len()];
+        let (keys, mut points): (Vec<KeyId>, Vec<KeyPoints>) = keys
             .filter_map(|id| {
-                let key = self.booking.routes.key(*id)?;
-                Some(((key.breakdown, Arc::clone(&key.values)), Vec::new()))
+                let key = self.booking.routes.key(id)?;
+                let place = (key.breakdown, Arc::clone(&key.values));
+                Some((id, (place, nothing.clone())))
             })
-            .collect();
-        for (window, geometry) in self.geometries.iter().enumerate() {
-            for (_, windows) in &mut points {
-                windows.push(Vec::with_capacity(instants.len()));
-            }
-            let kpis = &self.settings.kpis;
-            let length_ms = geometry.length_ms;
-            let panes = &self.booking.panes;
-            panes.recall(window, &instants, &self.booking.routes, &mut |cells| {
-                for (id, (_, windows)) in keys.iter().zip(&mut points) {
-                    // Moved on its own, the window has nothing that others share.
-                    let cell = cells.get(id.at()).map(|cell| (cell.own.clone(), cell));
-                    let point = point_of(cell, length_ms, kpis);
-                    if let Some(last) = windows.last_mut() {
-                        last.push(point);
-                    }
-                }
-            });
-        }
+            .unzip();
+        let (routes, kpis) = (&self.booking.routes, &self.settings.kpis);
+        let mut visit = |past: Past, totals: &Totals, mature| {
+            let length_ms = self.geometries[past.window].length_ms;
+            let point = point_of(totals.clone(), mature, length_ms, kpis);
+            points[past.key].1[past.window][past.instant] = point;
+        };
+        self.booking
+            .panes
+            .recall(&instants, &keys, routes, &mut visit);
         let newest = instants.last().copied().unwrap_or(self.now);
         if let Some(kept) = &mut self.history {
             Arc::make_mut(kept).fill(newest, points.into_iter());
@@ -71,8 +63,11 @@ impl Engine {
                 let points = windows.map(|(window, geometry)| {
                     let panes = &self.booking.panes;
                     let cell = panes.cell(window, id);
-                    let cell = cell.map(|cell| (panes.totals(window, id), cell));
-                    point_of(cell, geometry.length_ms, &self.settings.kpis)
+                    cell.map_or(NO_VALUES, |cell| {
+                        let totals = panes.totals(window, id);
+                        let kpis = &self.settings.kpis;
+                        point_of(totals, cell.mature, geometry.length_ms, kpis)
+                    })
                 });
                 Some((
                     (key.breakdown, Arc::clone(&key.values)),
@@ -97,13 +92,11 @@ impl Engine {
     }
 }
 
-fn point_of(cell: Option<(Totals, &WindowCell)>, length_ms: i64, kpis: &Settings) -> Point {
-    let Some((totals, cell)) = cell else {
-        return NO_VALUES;
-    };
+/// The values alone, for which sums of squares are of no use.
+fn point_of(totals: Totals, mature: MatureTotals, length_ms: i64, kpis: &Settings) -> Point {
     let cell = Cell {
         totals,
-        mature: cell.mature,
+        mature,
         survival: None,
         quantiles: None,
     };

@@ -616,6 +616,11 @@ impl Routes {
         self.table[id.at()].references += 1;
     }
 
+    /// So many more references to a route.
+    pub(super) fn retain_more(&mut self, id: RouteId, references: u32) {
+        self.table[id.at()].references += references;
+    }
+
     /// One reference less; the route goes with the last one.
     pub(super) fn release(&mut self, id: RouteId) {
         let route = &mut self.table[id.at()];

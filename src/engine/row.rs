@@ -9,7 +9,7 @@
 use smallvec::SmallVec;
 
 use super::routes::RouteId;
-use crate::kpi::{Count, Measure, Totals};
+use crate::kpi::{Buckets, Count, Measure, Totals};
 
 /// Bits of the measures in the byte that says what else there is.
 const MEASURES: u8 = (1 << Measure::LENGTH) - 1;
@@ -165,35 +165,132 @@ impl Row {
     #[inline]
     fn read_rest(&mut self, bytes: &mut &[u8]) -> Option<u64> {
         self.clear();
+        let Self {
+            counts,
+            squares,
+            buckets,
+        } = self;
         let offset_ms = read_unsigned(bytes)?;
-        let mut counts = u32::from_le_bytes(*take(bytes)?);
-        let [other] = *take(bytes)?;
-        if counts >> Count::LENGTH != 0 || other & !(MEASURES | HAS_BUCKETS) != 0 {
-            return None;
-        }
-        while counts != 0 {
-            let count = unzigzag(read_unsigned(bytes)?);
-            self.counts.push((lowest(counts), count));
-            counts &= counts - 1;
-        }
-        let mut squares = u32::from(other & MEASURES);
-        while squares != 0 {
-            self.squares.push((lowest(squares), read_wide(bytes)?));
-            squares &= squares - 1;
-        }
-        if other & HAS_BUCKETS != 0 {
-            let mut bucket = 0;
-            for _ in 0..read_unsigned(bytes)? {
-                let more = u16::try_from(read_unsigned(bytes)?).ok()?;
-                bucket = more
-                    .checked_add(bucket)
-                    .filter(|bucket| *bucket < BUCKETS)?;
-                let count = i32::try_from(unzigzag(read_unsigned(bytes)?)).ok()?;
-                self.buckets.push((bucket, count));
-            }
+        let others = each_total(
+            bytes,
+            |index, count| counts.push((index, count)),
+            |index, sum| squares.push((index, sum)),
+        );
+        if others? {
+            each_bucket(bytes, |bucket, count| buckets.push((bucket, count)))?;
         }
         Some(offset_ms)
     }
+}
+
+/// A row as it lies in its pane, to be added to sums as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WrittenRow<'b> {
+    pub(super) offset_ms: u64,
+    /// From the numbers of its counts on.
+    figures: &'b [u8],
+}
+
+impl<'b> WrittenRow<'b> {
+    /// The next row of a pane and its route; `None` as [`Row::read`].
+    #[inline]
+    pub(super) fn next(bytes: &mut &'b [u8]) -> Option<(RouteId, Self)> {
+        let (route, mut figures) = split_row(bytes)?;
+        let offset_ms = read_unsigned(&mut figures)?;
+        Some((route, Self { offset_ms, figures }))
+    }
+
+    /// Whether it is a row, as [`Row::read`] tells.
+    #[inline]
+    pub(super) fn is_whole(self) -> bool {
+        let mut bytes = self.figures;
+        let has_buckets = each_total(&mut bytes, |_, _| {}, |_, _| {});
+        let is_read = match has_buckets {
+            Some(true) => each_bucket(&mut bytes, |_, _| {}).is_some(),
+            Some(false) => true,
+            None => false,
+        };
+        is_read && bytes.is_empty()
+    }
+
+    /// Adds its counts alone. Of what is not whole a part may be added.
+    #[inline]
+    pub(super) fn add_counts_to(self, totals: &mut Totals) {
+        let mut bytes = self.figures;
+        let add = |index, count| add_count(&mut totals.counts, index, count);
+        let _others: Option<u8> = each_count(&mut bytes, add);
+    }
+
+    /// Adds it to totals, as [`Row::add_to`], and its handle times to buckets. Of what is not whole a
+    /// part may be added.
+    #[inline]
+    pub(super) fn add_to(self, totals: &mut Totals, buckets: &mut Buckets) {
+        let mut bytes = self.figures;
+        let Totals { counts, squares } = totals;
+        let has_buckets = each_total(
+            &mut bytes,
+            |index, count| add_count(counts, index, count),
+            |index, sum| {
+                let mine = &mut squares[usize::from(index)];
+                *mine = mine.wrapping_add(sum);
+            },
+        );
+        if has_buckets == Some(true) {
+            each_bucket(&mut bytes, |bucket, count| buckets.add(bucket, count));
+        }
+    }
+}
+
+#[inline]
+fn add_count(counts: &mut [i64; Count::LENGTH], index: u8, count: i64) {
+    let mine = &mut counts[usize::from(index)];
+    *mine = mine.wrapping_add(count);
+}
+
+/// The counts and sums of squares of a row, by their numbers, and whether buckets follow; `None` as
+/// [`Row::read`].
+#[inline]
+fn each_total(
+    bytes: &mut &[u8],
+    count: impl FnMut(u8, i64),
+    mut square: impl FnMut(u8, i128),
+) -> Option<bool> {
+    let other = each_count(bytes, count)?;
+    let mut squares = u32::from(other & MEASURES);
+    while squares != 0 {
+        square(lowest(squares), read_wide(bytes)?);
+        squares &= squares - 1;
+    }
+    Some(other & HAS_BUCKETS != 0)
+}
+
+/// The counts of a row, by their numbers, and the byte that says what else there is.
+#[inline]
+fn each_count(bytes: &mut &[u8], mut count: impl FnMut(u8, i64)) -> Option<u8> {
+    let mut counts = u32::from_le_bytes(*take(bytes)?);
+    let [other] = *take(bytes)?;
+    if counts >> Count::LENGTH != 0 || other & !(MEASURES | HAS_BUCKETS) != 0 {
+        return None;
+    }
+    while counts != 0 {
+        count(lowest(counts), unzigzag(read_unsigned(bytes)?));
+        counts &= counts - 1;
+    }
+    Some(other)
+}
+
+/// The handle-time buckets of a row and what they gained; `None` as [`Row::read`].
+#[inline]
+fn each_bucket(bytes: &mut &[u8], mut visit: impl FnMut(u16, i32)) -> Option<()> {
+    let mut bucket = 0;
+    for _ in 0..read_unsigned(bytes)? {
+        let more = u16::try_from(read_unsigned(bytes)?).ok()?;
+        bucket = more
+            .checked_add(bucket)
+            .filter(|bucket| *bucket < BUCKETS)?;
+        visit(bucket, i32::try_from(unzigzag(read_unsigned(bytes)?)).ok()?);
+    }
+    Some(())
 }
 
 /// The route of the next row of a pane, which is passed over; `None` as [`Row::read`].
@@ -273,6 +370,15 @@ fn read_unsigned(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 fn read_long(bytes: &mut &[u8]) -> Option<u64> {
+    if let Some((head, _)) = bytes.split_first_chunk() {
+        let word = u64::from_le_bytes(*head);
+        let last = (!word & TOP_BITS).trailing_zeros();
+        if let Some(unused) = (u64::BITS - 1).checked_sub(last) {
+            let (_, rest) = bytes.split_at_checked(usize::try_from(last / 8 + 1).ok()?)?;
+            *bytes = rest;
+            return Some(sevens_together(word << unused >> unused));
+        }
+    }
     let mut amount = 0_u64;
     for (at, byte) in bytes.iter().take(10).enumerate() {
         let part = u64::from(byte & 0x7f);
@@ -287,6 +393,18 @@ fn read_long(bytes: &mut &[u8]) -> Option<u64> {
         }
     }
     None
+}
+
+/// The bit of each byte that says that another one follows.
+const TOP_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// The lower seven bits of each byte side by side.
+#[inline]
+fn sevens_together(word: u64) -> u64 {
+    let sevens = word & !TOP_BITS;
+    let fourteens = (sevens & 0x007f_007f_007f_007f) | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
+    let half = (fourteens & 0x0000_3fff_0000_3fff) | (fourteens & 0x3fff_0000_3fff_0000) >> 2;
+    (half & 0x0fff_ffff) | (half & 0x0fff_ffff_0000_0000) >> 4
 }
 
 /// A number of 128 bits: its lower half in zigzag where that is all of it, else both.
@@ -342,6 +460,7 @@ mod tests {
             let mut rest = bytes.as_slice();
             while copy_row(&mut rest, &mut copied, |route| RouteId(route.0 / 3)).is_some() {}
             let mut skipped = copied.as_slice();
+            let mut written = bytes.as_slice();
             let (mut first, mut second) = (bytes.as_slice(), copied.as_slice());
             let mut read = Row::default();
             for (row, route, offset_ms) in &rows {
@@ -350,6 +469,18 @@ mod tests {
                 prop_assert_eq!(read.read(&mut second), Some((RouteId(route / 3), *offset_ms)));
                 prop_assert_eq!(&read, row);
                 prop_assert_eq!(skip_row(&mut skipped), Some(RouteId(route / 3)));
+                let (written_route, as_written) = WrittenRow::next(&mut written).unwrap();
+                prop_assert_eq!((written_route, as_written.offset_ms), (RouteId(*route), *offset_ms));
+                let (mut totals, mut expected) = (Totals::default(), Totals::default());
+                let (mut buckets, mut expected_buckets) = (Buckets::default(), Buckets::default());
+                prop_assert!(as_written.is_whole());
+                as_written.add_to(&mut totals, &mut buckets);
+                let mut counted = Totals::default();
+                as_written.add_counts_to(&mut counted);
+                prop_assert_eq!(counted.counts, totals.counts);
+                row.add_to(&mut expected, 1);
+                expected_buckets.add_all(&row.buckets);
+                prop_assert_eq!((totals, buckets), (expected, expected_buckets));
             }
             prop_assert!(rest.is_empty() && first.is_empty());
             prop_assert!(second.is_empty() && skipped.is_empty());
@@ -357,9 +488,23 @@ mod tests {
 
         #[test]
         fn foreign_bytes_never_panic(bytes in vec(any::<u8>(), 0..200)) {
-            let mut rest = bytes.as_slice();
+            let (mut rest, mut written) = (bytes.as_slice(), bytes.as_slice());
             let mut row = Row::default();
-            while row.read(&mut rest).is_some() {}
+            while let Some((_, as_written)) = WrittenRow::next(&mut written) {
+                as_written.add_to(&mut Totals::default(), &mut Buckets::default());
+                prop_assert_eq!(row.read(&mut rest).is_some(), as_written.is_whole());
+                rest = written;
+            }
+        }
+
+        #[test]
+        fn numbers_read_back(amount in any::<u64>(), unused in 0..64_u32, behind in vec(any::<u8>(), 0..9)) {
+            let mut bytes = Vec::new();
+            write_unsigned(&mut bytes, amount >> unused);
+            bytes.extend_from_slice(&behind);
+            let mut rest = bytes.as_slice();
+            prop_assert_eq!(read_unsigned(&mut rest), Some(amount >> unused));
+            prop_assert_eq!(rest, behind);
         }
 
         #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::capture::{RouteNumbers, number_of};
 use super::routes::{RouteId, Routes};
-use super::row::{Row, copy_row, skip_row};
+use super::row::{Row, WrittenRow, copy_row, skip_row};
 use super::spare::Spare;
 use crate::time::Timestamp;
 use crate::window::Range;
@@ -62,22 +62,42 @@ impl Rows {
 
     /// Calls `visit` for every row whose moment lies in `range`.
     pub(super) fn sweep(&self, range: Range, visit: &mut impl FnMut(RouteId, &Row)) {
-        if range.is_empty() {
-            return;
-        }
-        let pane_of = |moment: Timestamp| moment.as_millis().div_euclid(self.pane_ms);
-        let (first, last) = (pane_of(range.from), pane_of(range.to.plus_millis(-1)));
         let mut row = Row::default();
-        for (pane, bytes) in self.panes.range(first..=last) {
-            let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
-            let mut rest = bytes.as_slice();
+        for (start, bytes) in self.panes_in(range) {
+            let mut rest = bytes;
             while let Some((route, offset_ms)) = row.read(&mut rest) {
-                let offset_ms = i64::try_from(offset_ms).unwrap_or(i64::MAX);
-                if range.contains(start.plus_millis(offset_ms)) {
+                if range.contains(moment_in(start, offset_ms)) {
                     visit(route, &row);
                 }
             }
         }
+    }
+
+    /// The same with rows as they lie there, for those who only add them up.
+    pub(super) fn sweep_written(
+        &self,
+        range: Range,
+        visit: &mut impl FnMut(RouteId, WrittenRow<'_>),
+    ) {
+        for (start, bytes) in self.panes_in(range) {
+            let mut rest = bytes;
+            while let Some((route, row)) = WrittenRow::next(&mut rest) {
+                if range.contains(moment_in(start, row.offset_ms)) {
+                    visit(route, row);
+                }
+            }
+        }
+    }
+
+    /// The panes that may hold rows of a range, with the moments at which they begin.
+    fn panes_in(&self, range: Range) -> impl Iterator<Item = (Timestamp, &[u8])> {
+        let pane_of = |moment: Timestamp| moment.as_millis().div_euclid(self.pane_ms);
+        let (first, last) = (pane_of(range.from), pane_of(range.to.plus_millis(-1)));
+        let panes = (!range.is_empty()).then(|| self.panes.range(first..=last));
+        panes.into_iter().flatten().map(|(pane, bytes)| {
+            let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
+            (start, bytes.as_slice())
+        })
     }
 
     /// Drops the panes that end before `bound`, which never goes back.
@@ -112,14 +132,14 @@ impl Rows {
     }
 
     /// Puts rows of a restored pane back.
-    pub(super) fn restore(&mut self, pane: i64, rows: Vec<u8>) {
+    pub(super) fn restore(&mut self, pane: i64, rows: &[u8]) {
         let known = self.panes.entry(pane).or_default();
-        if known.is_empty() {
-            *known = rows;
-        } else {
-            known.extend_from_slice(&rows);
-        }
+        known.extend_from_slice(rows);
     }
+}
+
+fn moment_in(pane: Timestamp, offset_ms: u64) -> Timestamp {
+    pane.plus_millis(i64::try_from(offset_ms).unwrap_or(i64::MAX))
 }
 
 /// The first rows of `bytes`, and no more than make about `size`, with the canonical numbers of their

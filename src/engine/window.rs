@@ -6,6 +6,7 @@ use super::marks::Marks;
 use super::routes::{KeyId, Routes};
 use super::row::Row;
 use super::rows::Rows;
+use super::sums::Sum;
 use crate::kpi::{Buckets, Count, MatureTotals, Survival, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, Ranges, WindowGeometry};
@@ -32,6 +33,14 @@ pub(super) struct Window {
     /// The same, and the window is longer than the horizon.
     cohorts: Option<Cohorts>,
     pub(super) cells: Vec<WindowCell>,
+}
+
+/// What the parts of a window cover that count rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spans {
+    pub(super) main: Range,
+    /// Empty where there is no mature cohort, or where it is counted otherwise.
+    pub(super) mature: Range,
 }
 
 /// What moving a window reads.
@@ -79,12 +88,41 @@ impl Window {
         }
     }
 
-    /// The same window from its beginning, without survival counts.
-    pub(super) fn anew(&self) -> Self {
-        Self {
-            cohorts: None,
-            ..Self::new(&self.geometry, self.by_repeats)
+    /// What the window covered at a past instant.
+    pub(super) fn spans_at(&self, at: Timestamp) -> Spans {
+        let ranges = self.geometry.ranges(at);
+        Spans {
+            main: ranges.window,
+            mature: if self.by_repeats {
+                ranges.mature
+            } else {
+                Range::EMPTY
+            },
         }
+    }
+
+    /// Says that a window that covers nothing covers from now on what it does at the instant `at`,
+    /// which is to be counted.
+    pub(super) fn begin(&mut self, at: Timestamp, exact_moments: bool) -> Spans {
+        let mut spans = self.spans_at(at);
+        self.main = self.main_at(spans.main, exact_moments);
+        spans.main = self.main;
+        if self.cohorts.is_some() {
+            // They are counted when the window is moved, from nothing.
+            spans.mature = Range::EMPTY;
+        } else if self.by_repeats {
+            self.covered.mature = spans.mature;
+        }
+        spans
+    }
+
+    /// What the window is to cover of its range. Without delays all rows lie before T, so its end is
+    /// left open.
+    fn main_at(&self, mut range: Range, exact_moments: bool) -> Range {
+        if !exact_moments || self.geometry.delay_ms == 0 {
+            range.to = Timestamp::MAX;
+        }
+        range
     }
 
     /// Whether rows of this moment are in the window now.
@@ -93,7 +131,7 @@ impl Window {
     }
 
     /// Moves the window to the instant `at`: takes out what it no longer covers, and in what it
-    /// covers now. Without delays all rows lie before T, so the window's end is left open.
+    /// covers now.
     pub(super) fn move_to(
         &mut self,
         at: Timestamp,
@@ -102,10 +140,7 @@ impl Window {
         marks: &mut Marks,
     ) {
         let ranges = self.geometry.ranges(at);
-        let mut main = ranges.window;
-        if !exact_moments || self.geometry.delay_ms == 0 {
-            main.to = Timestamp::MAX;
-        }
+        let main = self.main_at(ranges.window, exact_moments);
         self.move_main(main, stored, marks);
         if self.cohorts.is_some() {
             self.move_cohorts(&ranges, stored.routes, marks);
@@ -115,7 +150,7 @@ impl Window {
     }
 
     /// Moves the window itself.
-    pub(super) fn move_main(&mut self, after: Range, stored: Stored<'_>, marks: &mut Marks) {
+    fn move_main(&mut self, after: Range, stored: Stored<'_>, marks: &mut Marks) {
         let before = std::mem::replace(&mut self.main, after);
         if before == after {
             return;
@@ -165,7 +200,7 @@ impl Window {
     }
 
     /// Moves the mature cohort, where there is one, by rows of first contacts.
-    pub(super) fn move_mature(&mut self, after: Range, stored: Stored<'_>, marks: &mut Marks) {
+    fn move_mature(&mut self, after: Range, stored: Stored<'_>, marks: &mut Marks) {
         if !self.by_repeats || after == self.covered.mature {
             return;
         }
@@ -293,6 +328,23 @@ impl Window {
             if sign < 0 {
                 cell.buckets.trim();
             }
+        }
+    }
+
+    /// Adds what many rows come to to what the window has of its own.
+    pub(super) fn add_sum(&mut self, key: KeyId, sum: &Sum, has_quantiles: bool) {
+        if let Some(cell) = self.cells.get_mut(key.at()) {
+            cell.own.add(&sum.totals, 1);
+            if has_quantiles {
+                cell.buckets.add_counts(&sum.buckets);
+            }
+        }
+    }
+
+    /// The same in the mature cohort.
+    pub(super) fn add_mature(&mut self, key: KeyId, firsts: MatureTotals) {
+        if let Some(cell) = self.cells.get_mut(key.at()) {
+            cell.mature.add(firsts, 1);
         }
     }
 

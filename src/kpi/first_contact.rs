@@ -25,6 +25,12 @@ pub struct MatureTotals {
 }
 
 impl MatureTotals {
+    /// Adds other first contacts `sign` times; 1 gives, -1 takes back.
+    pub(crate) fn add(&mut self, other: Self, sign: i64) {
+        self.first += sign * other.first;
+        self.resolved += sign * other.resolved;
+    }
+
     pub(super) fn shares(self) -> Shares {
         Shares {
             numerator: self.resolved,

@@ -188,6 +188,17 @@ impl Buckets {
         }
     }
 
+    /// Adds the counts of others.
+    pub(crate) fn add_counts(&mut self, others: &Self) {
+        match &others.0 {
+            Counts::List(counts) => self.add_all(counts),
+            Counts::Array { .. } => {
+                let counts: Vec<(u16, i32)> = others.iter().collect();
+                self.add_all(&counts);
+            }
+        }
+    }
+
     /// Nothing counted.
     pub fn is_empty(&self) -> bool {
         match &self.0 {

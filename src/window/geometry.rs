@@ -20,6 +20,12 @@ impl Range {
         to: Timestamp::MIN,
     };
 
+    /// Covers everything.
+    pub const ALL: Self = Self {
+        from: Timestamp::MIN,
+        to: Timestamp::MAX,
+    };
+
     /// Whether `moment` is covered.
     pub fn contains(self, moment: Timestamp) -> bool {
         self.from <= moment && moment < self.to

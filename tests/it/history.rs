@@ -5,9 +5,9 @@ use std::sync::Arc;
 use cxpulse::engine::{Engine, HISTORY_KPIS, HISTORY_POINTS, History, WaitingPolicy};
 use cxpulse::time::Timestamp;
 
-use crate::engine_runs::{engine_settings, feed, pipeline, restarted};
-use crate::reference::output::Place;
-use crate::reference::setup::{Day, Message, Setup};
+use crate::engine_runs::{engine_settings, feed, output, pipeline, restarted};
+use crate::reference::output::{Compare, Place, assert_same};
+use crate::reference::setup::{Day, Message, Method, Setup};
 use crate::reference::{Tick, live};
 
 const MINUTE: i64 = 60_000;
@@ -20,6 +20,21 @@ fn setup() -> Setup {
     setup.windows.push(Day::window("02:30", "Europe/Rome"));
     setup.fcr.horizon_ms = 90 * MINUTE;
     setup
+}
+
+/// One window ends a while before T and inside of a pane, so that rows keep their moments.
+fn delayed_setup() -> Setup {
+    let mut delayed = setup();
+    delayed.windows[0].delay_ms = 91_234;
+    delayed.windows[2].delay_ms = 10 * MINUTE;
+    delayed
+}
+
+/// First contacts are told by a flag: there is no mature cohort.
+fn flag_setup() -> Setup {
+    let mut by_flag = setup();
+    by_flag.fcr.method = Method::Flag;
+    by_flag
 }
 
 /// Contacts and answers over twelve hours, customers coming back, queues coming and going.
@@ -80,7 +95,7 @@ fn points(engine: &mut Engine, at: i64) -> Vec<(Place, i64, Option<f64>)> {
 }
 
 /// All points equal the reference's rows at their instants.
-fn check(points: &[(Place, i64, Option<f64>)], instants: &[i64]) {
+fn check(setup: &Setup, points: &[(Place, i64, Option<f64>)], instants: &[i64]) {
     let messages = messages();
     let mut compared = 0;
     for at in instants {
@@ -95,7 +110,7 @@ fn check(points: &[(Place, i64, Option<f64>)], instants: &[i64]) {
             after: 0,
             at: BASE - 24 * 60 * MINUTE,
         };
-        let expected = live(&setup(), &messages, &[known, tick]).remove(1);
+        let expected = live(setup, &messages, &[known, tick]).remove(1);
         for (place, _, value) in points.iter().filter(|point| point.1 == *at) {
             let row = expected.rows.get(place);
             assert_eq!(
@@ -109,10 +124,10 @@ fn check(points: &[(Place, i64, Option<f64>)], instants: &[i64]) {
     assert!(compared > 300, "{compared} values");
 }
 
-/// Some instants of the last eight hours; the last is the newest.
+/// Some instants of the last eight hours, at one of which a day begins; the first is the newest.
 fn instants(now: i64) -> Vec<i64> {
     let newest = now.div_euclid(STEP) * STEP;
-    [0, 1, 2, 29, 117, 238, 239]
+    [0, 1, 2, 29, 48, 117, 238, 239]
         .map(|steps| newest - steps * STEP)
         .to_vec()
 }
@@ -120,20 +135,59 @@ fn instants(now: i64) -> Vec<i64> {
 #[test]
 fn points_made_afterwards_equal_reference() {
     let now = BASE + 127 * MINUTE + 31_234;
-    let mut pipeline = pipeline(&setup(), WaitingPolicy::Keep);
-    pipeline.engine.keep_history();
-    pipeline.engine.advance(Timestamp::from_millis(now));
-    feed(&mut pipeline, &messages());
-    pipeline.engine.fill_history();
-    let filled = points(&mut pipeline.engine, now);
-    check(&filled, &instants(now));
+    for setup in [setup(), delayed_setup(), flag_setup()] {
+        let mut pipeline = pipeline(&setup, WaitingPolicy::Keep);
+        pipeline.engine.keep_history();
+        pipeline.engine.advance(Timestamp::from_millis(now));
+        feed(&mut pipeline, &messages());
+        pipeline.engine.fill_history();
+        let filled = points(&mut pipeline.engine, now);
+        check(&setup, &filled, &instants(now));
 
-    // A restart makes the same points.
-    let mut restarted = restarted(&setup(), &mut pipeline, WaitingPolicy::Keep);
-    restarted.engine.keep_history();
-    restarted.engine.advance(Timestamp::from_millis(now));
-    restarted.engine.fill_history();
-    assert_eq!(points(&mut restarted.engine, now), filled);
+        // A restart makes the same points.
+        let mut restarted = restarted(&setup, &mut pipeline, WaitingPolicy::Keep);
+        restarted.engine.keep_history();
+        restarted.engine.advance(Timestamp::from_millis(now));
+        restarted.engine.fill_history();
+        assert_eq!(points(&mut restarted.engine, now), filled);
+    }
+}
+
+/// What is restored is what was captured: at once, after some time, and when more has come.
+#[test]
+fn a_restart_changes_no_view() {
+    let mut all = messages();
+    let later = all.split_off(1000);
+    let captured_at = all.last().unwrap().stored_at + 1;
+    for setup in [setup(), delayed_setup(), flag_setup()] {
+        let begin = || {
+            let mut pipeline = pipeline(&setup, WaitingPolicy::Keep);
+            pipeline.engine.keep_history();
+            let at = Timestamp::from_millis(captured_at);
+            pipeline.engine.advance(at);
+            feed(&mut pipeline, &all);
+            pipeline
+        };
+        let mut whole = begin();
+        let mut restarted = restarted(&setup, &mut begin(), WaitingPolicy::Keep);
+        restarted.engine.keep_history();
+        for hours in [0, 1, 3, 9, 30] {
+            let at = Timestamp::from_millis(captured_at + hours * 60 * MINUTE);
+            for pipeline in [&mut whole, &mut restarted] {
+                pipeline.engine.advance(at);
+                if hours == 3 {
+                    feed(pipeline, &later);
+                }
+            }
+            let [expected, found] = [&mut whole, &mut restarted].map(|pipeline| {
+                pipeline.engine.fill_history();
+                let view = pipeline.engine.view(at);
+                (output(&view), points(&mut pipeline.engine, at.as_millis()))
+            });
+            assert_same(&expected.0, &found.0, Compare::Counters);
+            assert_eq!(expected.1, found.1, "{hours} hours later");
+        }
+    }
 }
 
 #[test]
@@ -152,7 +206,8 @@ fn points_made_on_the_way_equal_reference() {
     // The clock stood still for ten steps: their points are made up for.
     let now = messages().last().unwrap().stored_at + 10 * STEP;
     pipeline.engine.advance(Timestamp::from_millis(now));
-    check(&points(&mut pipeline.engine, now), &instants(now));
+    let made = points(&mut pipeline.engine, now);
+    check(&setup(), &made, &instants(now));
 }
 
 #[test]
