@@ -59,6 +59,9 @@ pub(super) struct Slab<S> {
     /// What is left of the runs that are being filled, of different buckets.
     open: [Option<Open>; OPEN],
     capture: Option<Capture>,
+    /// By chunk, a bit for each run that has been put back; empty but for while that lasts. Nobody has
+    /// to look into memory that has not been written yet, which would be handed out twice.
+    put_back: Vec<u32>,
 }
 
 /// The places of one bucket.
@@ -102,6 +105,7 @@ impl<S> Default for Slab<S> {
             first: None,
             open: [const { None }; OPEN],
             capture: None,
+            put_back: Vec::new(),
         }
     }
 }
@@ -338,33 +342,42 @@ impl<S: Slot> Slab<S> {
         Ok(())
     }
 
-    /// The slots of a run; `None` when there is something in them.
+    /// The slots of a run; `None` when it has been put back already.
     fn run_to_fill(&mut self, run: u32) -> Option<&mut [S]> {
         let (chunk, at) = within(place_of(run, 0));
         if self.chunks.get(chunk).is_none_or(|slots| slots.is_empty()) {
             self.make_chunk(chunk);
         }
-        let slots = &mut self.chunks[chunk][at..at + RUN];
-        let is_free = slots.iter().all(|slot| !slot.is_occupied());
-        is_free.then_some(slots)
+        if self.put_back.len() <= chunk {
+            self.put_back.resize(chunk + 1, 0);
+        }
+        let bit = 1 << (at / RUN);
+        let is_free = self.put_back[chunk] & bit == 0;
+        self.put_back[chunk] |= bit;
+        is_free.then(|| &mut self.chunks[chunk][at..at + RUN])
     }
 
     /// Finds out what is free once all pieces have been put back.
     pub(super) fn restored(&mut self) {
         self.first = self.buckets.keys().next().copied();
+        let put_back = std::mem::take(&mut self.put_back);
         for (number, chunk) in self.chunks.iter().enumerate().rev() {
             if chunk.is_empty() {
                 self.free_chunks.push(number_of(number));
                 continue;
             }
-            for (at, run) in chunk.chunks(RUN).enumerate().rev() {
-                if run.iter().all(|slot| !slot.is_occupied()) {
+            let runs = put_back.get(number).copied().unwrap_or(0);
+            for at in (0..RUNS_OF_CHUNK).rev() {
+                if runs & 1 << at == 0 {
                     self.free_runs.push(number_of(number * RUNS_OF_CHUNK + at));
                 }
             }
         }
     }
 }
+
+/// Each run of a chunk has its bit.
+const _: () = assert!(RUNS_OF_CHUNK <= 32);
 
 impl Capture {
     /// Copies a run, where that has not been done: its number, which of its slots hold something, and
