@@ -39,7 +39,7 @@ use crate::telemetry::{KnownLabels, SelfMetrics};
 use crate::time::{Clock, SystemClock, Timestamp};
 
 /// Reports of the source that may wait for the engine; a batch holds up to 500 messages.
-const CHANNEL: usize = 16;
+const CHANNEL: usize = 4;
 /// Threads of the runtime, with as many cores: one for the connection and the source, which hand on from
 /// one to the other best without changing threads, and one for pages.
 const MAX_WORKER_THREADS: usize = 2;

@@ -16,10 +16,11 @@ pub(super) const REQUEST_MESSAGES: u64 = 500;
 /// Requests under way: what they bring is more than the engine takes while it has the core to itself,
 /// so that neither server nor engine waits for the other.
 const REQUESTS_UNDER_WAY: u64 = 16;
-/// Bytes that all of them may bring, unless single messages are so large that it takes more to have
-/// [`FEWEST_REQUESTS`].
-const BYTES_UNDER_WAY: u64 = 64 * 1024 * 1024;
-/// Requests under way where messages may be very large.
+/// Bytes that all of them may bring, and bytes that they are expected to bring: what waits for longer
+/// has left the cache when it is its turn. Neither leads to fewer than [`FEWEST_REQUESTS`].
+const MOST_BYTES_UNDER_WAY: u64 = 64 * 1024 * 1024;
+const BYTES_UNDER_WAY: u64 = 8 * 1024 * 1024;
+/// Requests under way where messages are large.
 const FEWEST_REQUESTS: u64 = 4;
 
 /// Tokens of the inbox for the answers of an audit; requests for messages have numbers.
@@ -35,6 +36,8 @@ pub(super) struct Tally {
     outstanding: u64,
     /// Bytes that one request may bring.
     request_bytes: u64,
+    /// Bytes of a message, about, of those that came lately.
+    mean_bytes: u64,
     /// Consumer sequence of the last message.
     arrived: u64,
     /// The message that was handed out before, until the first message has come.
@@ -84,6 +87,7 @@ impl Tally {
             inbox,
             outstanding: 0,
             request_bytes,
+            mean_bytes: 0,
             arrived: 0,
             known,
             last: Last {
@@ -97,7 +101,9 @@ impl Tally {
 
     /// Whether one more request is to be made; counts it as made. With the bytes it may bring.
     pub(super) fn next_request(&mut self) -> Option<u64> {
-        let fitting = BYTES_UNDER_WAY / self.request_bytes.max(1);
+        let expected = self.mean_bytes.saturating_mul(REQUEST_MESSAGES);
+        let fitting = (MOST_BYTES_UNDER_WAY / self.request_bytes.max(1))
+            .min(BYTES_UNDER_WAY / expected.max(1));
         let under_way = fitting.clamp(FEWEST_REQUESTS, REQUESTS_UNDER_WAY);
         let wanted = self.outstanding + REQUEST_MESSAGES <= under_way * REQUEST_MESSAGES;
         wanted.then(|| {
@@ -131,6 +137,7 @@ impl Tally {
     /// Looks at each message of a chunk.
     pub(super) fn judge(&mut self, chunk: &mut Vec<Message>) -> Harvest {
         let mut harvest = Harvest::default();
+        self.note_lengths(chunk);
         for message in chunk.drain(..) {
             // Delivered messages keep their own subject; answers have a token of our inbox.
             match message.subject.strip_prefix(self.inbox.as_str()) {
@@ -144,6 +151,19 @@ impl Tally {
             }
         }
         harvest
+    }
+
+    fn note_lengths(&mut self, chunk: &[Message]) {
+        let bytes: usize = chunk.iter().map(|message| message.payload.len()).sum();
+        if let Some(mean) = bytes.checked_div(chunk.len()) {
+            let mean = u64::try_from(mean).unwrap_or(u64::MAX);
+            // From the first one on at once, then slowly.
+            self.mean_bytes = if self.mean_bytes == 0 {
+                mean
+            } else {
+                self.mean_bytes - self.mean_bytes / 8 + mean / 8
+            };
+        }
     }
 
     fn take_message(&mut self, message: Message, harvest: &mut Harvest) {
@@ -344,6 +364,12 @@ mod tests {
             let requests: Vec<u64> = std::iter::from_fn(|| tally.next_request()).collect();
             assert_eq!(requests, vec![request_bytes; expected]);
         }
+        let mut tally = fresh(0);
+        let long = "x".repeat(4096);
+        let reply = |number| format!("$JS.ACK.CX.c.1.{number}.{number}.{STORED_MS}000000.9");
+        let messages = (1..=100).map(|number| message("cx.surveys.a", &reply(number), &long));
+        tally.judge(&mut messages.collect());
+        assert_eq!(std::iter::from_fn(|| tally.next_request()).count(), 4);
     }
 
     #[test]
