@@ -284,7 +284,7 @@ impl Booking {
             inserted = self
                 .chains
                 .insert(chain, contact, &mut self.routes, &mut effects);
-            self.book_effects(effects);
+            self.book_effects(&effects);
         }
         if counters == Counters::Move {
             self.tally(entry, inserted);
@@ -302,7 +302,7 @@ impl Booking {
         let unchained = self
             .chains
             .remove(chain, entry.event_time, tie, &mut effects);
-        self.book_effects(effects);
+        self.book_effects(&effects);
         if let Some(route) = unchained {
             self.routes.release(route);
         }
@@ -338,8 +338,8 @@ impl Booking {
         self.routes.count_records(entry.route, &row);
     }
 
-    fn book_effects(&mut self, effects: Booked) {
-        for effect in effects.0 {
+    fn book_effects(&mut self, effects: &Booked) {
+        for effect in &effects.0 {
             effect.book(&mut self.panes, &mut self.routes, &self.rules);
         }
     }

@@ -262,6 +262,8 @@ impl Chains {
                     *contacts -= 1;
                 },
             );
+            let slots = &self.slots;
+            self.newest.tighten(|place| slots.at(place).chain().low());
         }
     }
 

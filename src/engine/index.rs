@@ -1,8 +1,9 @@
 //! Places by the hash of what lies there, a cache line at a time: whoever looks for something reads
 //! one line here, and what a tag in it says is likely to be it.
 //!
-//! The table is cut into shards by the high bits of a hash, and grows shard by shard, by half:
-//! no growth takes long, and little of it is empty. Within a shard a place lies in the line that its
+//! The table is cut into shards by the high bits of a hash, and grows shard by shard: no growth takes
+//! long. A shard doubles as long as nothing is forgotten, since to move a place its hash has to be read;
+//! from then on it grows by a quarter, and what is too large becomes smaller. Within a shard a place lies in the line that its
 //! hash names, or in one behind it when that is full; each line knows how many went past it, so that
 //! nobody looks further than there is something to find.
 #![expect(
@@ -24,6 +25,10 @@ const WIDTH: usize = 12;
 /// A shard grows when it holds more than this many for each line.
 const MOST_PER_LINE: usize = 10;
 
+/// A shard of no more lines is not too large.
+const FEW_LINES: usize = 4;
+/// Shards that are looked at together for being too large.
+const SHARDS_AT_A_TIME: usize = 8;
 /// Places whose lines are fetched together when an index is filled.
 const GROUP: usize = 64;
 
@@ -58,6 +63,10 @@ pub(super) struct Spot {
 pub(super) struct Index {
     shards: Box<[Shard]>,
     filled: usize,
+    /// Something has been forgotten.
+    is_steady: bool,
+    /// The shard that is looked at next for being too large.
+    next_tightened: usize,
 }
 
 /// How many places an index is about to be filled with.
@@ -83,6 +92,8 @@ impl Default for Index {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             filled: 0,
+            is_steady: false,
+            next_tightened: 0,
         }
     }
 }
@@ -130,7 +141,9 @@ impl Index {
     pub(super) fn insert(&mut self, hash: u64, place: Place, hash_of: impl Fn(Place) -> u64) {
         let shard = &mut self.shards[shard_of(hash)];
         if shard.is_full() {
-            shard.grow(hash_of);
+            let lines = shard.lines.len();
+            let more = if self.is_steady { lines / 4 } else { lines };
+            shard.move_to(lines + more + 1, hash_of);
         }
         shard.insert(hash, place);
         self.filled += 1;
@@ -142,6 +155,19 @@ impl Index {
         let is_removed = self.shards[shard_of(hash)].remove(hash, place);
         self.filled -= usize::from(is_removed);
         is_removed
+    }
+
+    /// To be called when something was forgotten: from then on there is about as much as there will be,
+    /// and the memory of what has grown too far is given back, a little at each call.
+    pub(super) fn tighten(&mut self, hash_of: impl Fn(Place) -> u64) {
+        self.is_steady = true;
+        for _ in 0..SHARDS_AT_A_TIME {
+            let shard = &mut self.shards[self.next_tightened];
+            if shard.is_sparse() {
+                shard.move_to(shard.filled as usize / 8 + 1, &hash_of);
+            }
+            self.next_tightened = (self.next_tightened + 1) % SHARDS;
+        }
     }
 
     /// Reads the line where places of this hash are looked for first, and says one of its bytes: many
@@ -273,20 +299,24 @@ impl Shard {
         true
     }
 
-    /// All hashes are asked for in a row and nothing else between, so that what that takes of memory is
-    /// fetched together.
+    /// Fewer than that for each line, and not because there are hardly any.
+    fn is_sparse(&self) -> bool {
+        self.lines.len() > FEW_LINES && self.filled as usize * 3 < self.lines.len() * 20
+    }
+
+    /// Puts everything into so many lines. All hashes are asked for in a row and nothing else between, so
+    /// that what that takes of memory is fetched together.
     #[cold]
-    fn grow(&mut self, hash_of: impl Fn(Place) -> u64) {
+    fn move_to(&mut self, count: usize, hash_of: impl Fn(Place) -> u64) {
         let lines = std::mem::take(&mut self.lines);
-        let count = lines.len();
-        let mut places = Vec::with_capacity(WIDTH * count);
+        let mut places = Vec::with_capacity(self.filled as usize);
         for line in &lines {
             let is_taken = |at: &usize| line.tags[*at] != 0;
             places.extend((0..WIDTH).filter(is_taken).map(|at| line.places[at]));
         }
         drop(lines);
         let hashes: Vec<u64> = places.iter().map(|place| hash_of(*place)).collect();
-        self.lines = vec![Line::default(); count + count / 2 + 1].into();
+        self.lines = vec![Line::default(); count].into();
         self.filled = 0;
         for (hash, place) in hashes.into_iter().zip(places) {
             self.insert(hash, place);
@@ -380,10 +410,17 @@ mod tests {
                     index.insert(hash, place, hash_of);
                 } else if !puts {
                     prop_assert_eq!(index.remove(hash, place), held.remove(&place));
+                    if place % 5 == 0 {
+                        index.tighten(hash_of);
+                    }
                 }
                 let spot = index.find(hash, |other| other == place);
                 prop_assert_eq!(spot.map(|spot| index.at(spot)), held.get(&place).copied());
             }
+            for _ in 0..SHARDS / SHARDS_AT_A_TIME {
+                index.tighten(hash_of);
+            }
+            prop_assert!(index.shards.iter().all(|shard| !shard.is_sparse()));
             prop_assert_eq!(index.is_empty(), held.is_empty());
             for hash in (0..21).map(hash_of) {
                 let mut found = BTreeSet::new();

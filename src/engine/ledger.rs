@@ -291,6 +291,10 @@ impl Ledger {
                     }
                 },
             );
+            let slots = &self.slots;
+            self.index.tighten(|place| slots.at(place).id().low());
+            let joined = |place| slots.at(place).joins().unwrap_or_default().low();
+            self.joins.tighten(joined);
         }
     }
 

@@ -275,10 +275,8 @@ impl Routes {
         let text = written(values);
         let hash = self.addressing.hash(&text);
         let address = Address { text: &text, hash };
-        match self.find(address) {
-            Some(known) => known,
-            None => self.make_route(values, hash),
-        }
+        let known = self.find(address);
+        known.unwrap_or_else(|| self.make_route(values, hash))
     }
 
     /// The route of an event's own dimensions, with one more reference to it.
@@ -288,13 +286,11 @@ impl Routes {
             let values: Vec<_> = self.values_of(event).collect();
             return self.acquire(&values);
         };
-        match self.find(address) {
-            Some(known) => known,
-            None => {
-                let values: Vec<_> = self.values_of(event).collect();
-                self.make_route(&values, address.hash)
-            }
+        if let Some(known) = self.find(address) {
+            return known;
         }
+        let values: Vec<_> = self.values_of(event).collect();
+        self.make_route(&values, address.hash)
     }
 
     /// The values of an event's routed dimensions.
