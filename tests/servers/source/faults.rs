@@ -88,7 +88,7 @@ fn a_thief_on_our_consumer_takes_nothing_away() {
     let mut other = broker.client();
     let thief = std::thread::spawn(move || other.request(&Publish::new(next, r#"{"batch":1}"#)));
     process::wait_until("the thief's request", WITHIN, || {
-        waiting_requests(&mut nats) == 5
+        waiting_requests(&mut nats) == 17
     });
     publish(&mut nats, 0..300);
     // The raw client takes a delivered message for a wrong answer and names its subject.
