@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::ahead::{Delivery, Inbox, Portion};
@@ -110,8 +110,7 @@ impl Worker {
                 delivery = inbox.next() => match delivery {
                     Some(Delivery::Plain(event)) => self.take(event)?,
                     Some(Delivery::Decoded(portion)) => {
-                        let (events, room) = self.take_decoded(portion);
-                        inbox.give_back(events, room);
+                        inbox.give_back(self.take_decoded(portion));
                     }
                     None => break,
                 },
@@ -162,15 +161,15 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes messages that were decoded ahead; returns the memory and the room.
-    fn take_decoded(&mut self, portion: Portion) -> (pipeline::Batch, OwnedSemaphorePermit) {
+    /// Takes messages that were decoded ahead; returns the memory.
+    fn take_decoded(&mut self, portion: Portion) -> pipeline::Batch {
         let Portion {
             envelopes,
             numbers,
             events,
             position,
             pending,
-            room,
+            ..
         } = portion;
         self.advance(self.clock.now());
         let newest = envelopes.get(..numbers.end).and_then(<[_]>::last);
@@ -178,7 +177,7 @@ impl Worker {
         self.note_read(newest, position, pending);
         self.metrics
             .set_progress(self.progress.last_stored_at, self.progress.pending);
-        (events, room)
+        events
     }
 
     /// The stream was read up to `newest`.
