@@ -3,9 +3,9 @@
 //!
 //! The table is cut into shards by the high bits of a hash, and grows shard by shard: no growth takes
 //! long. A shard doubles as long as nothing is forgotten, since to move a place its hash has to be read;
-//! from then on it grows by a quarter, and what is too large becomes smaller. Within a shard a place lies in the line that its
-//! hash names, or in one behind it when that is full; each line knows how many went past it, so that
-//! nobody looks further than there is something to find.
+//! from then on it grows by a quarter, and what is too large becomes smaller. Within a shard a place lies
+//! in the line that its hash names, or in one behind it when that is full; each line knows how many went
+//! past it, so that nobody looks further than there is something to find.
 #![expect(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
@@ -63,7 +63,7 @@ pub(super) struct Spot {
 pub(super) struct Index {
     shards: Box<[Shard]>,
     filled: usize,
-    /// Something has been forgotten.
+    /// Something has been forgotten, or was before a restart: there is about as much as there will be.
     is_steady: bool,
     /// The shard that is looked at next for being too large.
     next_tightened: usize,
@@ -164,7 +164,9 @@ impl Index {
         for _ in 0..SHARDS_AT_A_TIME {
             let shard = &mut self.shards[self.next_tightened];
             if shard.is_sparse() {
-                shard.move_to(shard.filled as usize / 8 + 1, &hash_of);
+                // As full as a shard that has just grown by a quarter.
+                let lines = shard.filled as usize * 5 / (MOST_PER_LINE * 4) + 1;
+                shard.move_to(lines, &hash_of);
             }
             self.next_tightened = (self.next_tightened + 1) % SHARDS;
         }
@@ -192,6 +194,7 @@ impl Index {
 
     /// Makes room for what an empty index is about to be filled with.
     pub(super) fn make_room(&mut self, expected: Expected) {
+        self.is_steady = true;
         // Without any there are no counts.
         let counts = expected.counts.into_iter();
         for (shard, count) in self.shards.iter_mut().zip(counts) {
@@ -299,9 +302,10 @@ impl Shard {
         true
     }
 
-    /// Fewer than that for each line, and not because there are hardly any.
+    /// Less than two thirds of what it may hold, and not because that is hardly anything.
     fn is_sparse(&self) -> bool {
-        self.lines.len() > FEW_LINES && self.filled as usize * 3 < self.lines.len() * 20
+        let most = self.lines.len() * MOST_PER_LINE;
+        self.lines.len() > FEW_LINES && self.filled as usize * 3 < most * 2
     }
 
     /// Puts everything into so many lines. All hashes are asked for in a row and nothing else between, so
