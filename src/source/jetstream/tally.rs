@@ -154,8 +154,10 @@ impl Tally {
     }
 
     fn note_lengths(&mut self, chunk: &[Message]) {
-        let bytes: usize = chunk.iter().map(|message| message.payload.len()).sum();
-        if let Some(mean) = bytes.checked_div(chunk.len()) {
+        // What the server says of itself, as while nothing comes, is no message.
+        let messages = || chunk.iter().filter(|message| message.status.is_none());
+        let bytes: usize = messages().map(|message| message.payload.len()).sum();
+        if let Some(mean) = bytes.checked_div(messages().count()) {
             let mean = u64::try_from(mean).unwrap_or(u64::MAX);
             // From the first one on at once, then slowly.
             self.mean_bytes = if self.mean_bytes == 0 {
