@@ -23,7 +23,7 @@ const PORTION_EVENTS: usize = 1024;
 /// milliseconds of work, so that the engine has enough of it while something else has this thread's core.
 const AHEAD_EVENTS: usize = 16 * PORTION_EVENTS;
 /// Reports that wait for the engine, at most: portions may hold one event each.
-const AHEAD_REPORTS: usize = 16;
+const AHEAD_REPORTS: usize = 64;
 
 /// What comes from a source, in its order.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) struct Portion {
     /// How far the stream is read with these.
     pub(super) position: Position,
     /// The place that its events take among those that wait.
-    _room: OwnedSemaphorePermit,
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 /// Where deliveries come from.
@@ -62,6 +62,9 @@ pub(super) enum Inbox {
         deliveries: mpsc::Receiver<Delivery>,
         /// Memory that goes back there.
         used: mpsc::Sender<pipeline::Batch>,
+        /// Room that is free again and goes back there once it is worth waking the thread, which
+        /// otherwise takes the engine's core away a thousand times a second.
+        freed: Option<OwnedSemaphorePermit>,
     },
 }
 
@@ -105,25 +108,43 @@ impl Inbox {
         let thread = thread::Builder::new()
             .name("decoder".into())
             .spawn(move || runtime.block_on(ahead.run(events, stop)))?;
-        Ok((Self::Ahead { deliveries, used }, thread))
+        let inbox = Self::Ahead {
+            deliveries,
+            used,
+            freed: None,
+        };
+        Ok((inbox, thread))
     }
 
     /// The next delivery; `None` when the source has ended. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Delivery> {
         match self {
             Self::Plain(events) => events.recv().await.map(Delivery::Plain),
-            Self::Ahead { deliveries, .. } => deliveries.recv().await,
+            Self::Ahead {
+                deliveries, freed, ..
+            } => {
+                if deliveries.is_empty() {
+                    *freed = None;
+                }
+                deliveries.recv().await
+            }
         }
     }
 
-    /// Takes memory back that is not needed any more.
-    pub(super) fn give_back(&self, events: pipeline::Batch) {
-        if let Self::Ahead { used, .. } = self
-            && events.decoded.items.capacity() <= 2 * PORTION_EVENTS
-        {
+    /// Takes memory and room back that are not needed any more.
+    pub(super) fn give_back(&mut self, events: pipeline::Batch, room: OwnedSemaphorePermit) {
+        let Self::Ahead { used, freed, .. } = self else {
+            return;
+        };
+        if events.decoded.items.capacity() <= 4 * PORTION_EVENTS {
             // There is as much as can be in use at a time: what has no room is not missed.
             used.try_send(events).ok();
         }
+        let mut all = room;
+        if let Some(before) = freed.take() {
+            all.merge(before);
+        }
+        *freed = Some(all).filter(|all| all.num_permits() < AHEAD_EVENTS / 2);
     }
 }
 
@@ -187,7 +208,7 @@ impl Ahead {
                 events,
                 pending: batch.pending.saturating_add(left),
                 position,
-                _room: self.room_for(count).await?,
+                room: self.room_for(count).await?,
             };
             self.send(Delivery::Decoded(portion)).await?;
             from = next;
@@ -309,7 +330,7 @@ mod tests {
                 let events = own.filter(|item| matches!(item.verdict, Verdict::Event(_)));
                 seen.push((portion.envelopes[number].sequence, events.count()));
             }
-            inbox.give_back(portion.events);
+            inbox.give_back(portion.events, portion.room);
         }
         let expected: Vec<_> = (1..).zip(sizes.into_iter().chain(sizes)).collect();
         assert_eq!(seen, expected);

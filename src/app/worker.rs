@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tracing::{info, warn};
 
 use super::ahead::{Delivery, Inbox, Portion};
@@ -110,7 +110,8 @@ impl Worker {
                 delivery = inbox.next() => match delivery {
                     Some(Delivery::Plain(event)) => self.take(event)?,
                     Some(Delivery::Decoded(portion)) => {
-                        inbox.give_back(self.take_decoded(portion));
+                        let (events, room) = self.take_decoded(portion);
+                        inbox.give_back(events, room);
                     }
                     None => break,
                 },
@@ -161,15 +162,15 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes messages that were decoded ahead; returns the memory.
-    fn take_decoded(&mut self, portion: Portion) -> pipeline::Batch {
+    /// Takes messages that were decoded ahead; returns the memory and the room.
+    fn take_decoded(&mut self, portion: Portion) -> (pipeline::Batch, OwnedSemaphorePermit) {
         let Portion {
             envelopes,
             numbers,
             events,
             position,
             pending,
-            ..
+            room,
         } = portion;
         self.advance(self.clock.now());
         let newest = envelopes.get(..numbers.end).and_then(<[_]>::last);
@@ -177,7 +178,7 @@ impl Worker {
         self.note_read(newest, position, pending);
         self.metrics
             .set_progress(self.progress.last_stored_at, self.progress.pending);
-        events
+        (events, room)
     }
 
     /// The stream was read up to `newest`.
