@@ -245,6 +245,7 @@ export class Center {
     this.random = dice(seed);
     this.number = 0;
     this.slow = new Set();
+    this.start = Date.now();
   }
 
   /** A contact that ended at `at`, and now and then what its customer said of it. */
@@ -252,8 +253,10 @@ export class Center {
     const { random } = this;
     this.number += 1;
     const id = `${this.subject}-${this.number}`;
-    // Demand swings within hours, so that there is something to see in the lines.
-    const swing = Math.sin(at / (1.7 * HOUR)) * 0.5 + Math.sin(at / (0.6 * HOUR)) * 0.3;
+    // Demand swings within hours, so that there is something to see in the lines; counted from the
+    // start, so that what a test sees does not depend on the time of day at which it runs.
+    const hours = (at - this.start) / HOUR;
+    const swing = Math.sin(hours / 1.7) * 0.5 + Math.sin(hours / 0.6) * 0.3;
     const slow = this.slow.has(queue) ? 2.4 : 1;
     const channel = random() < 0.6 ? "voice" : random() < 0.6 ? "chat" : "email";
     const place = Math.max(0, this.queues.indexOf(queue));
