@@ -38,7 +38,7 @@ fn push_escaped(out: &mut String, value: &str) {
 pub(super) fn push_float(out: &mut String, value: f64) {
     match whole(value) {
         Some(value) => out.push_str(itoa::Buffer::new().format(value)),
-        None => out.push_str(ryu::Buffer::new().format(value)),
+        None => out.push_str(zmij::Buffer::new().format(value)),
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(float(-3.0), "-3");
         assert_eq!(float(0.1), "0.1");
         assert_eq!(float(312.25), "312.25");
-        assert_eq!(float(1e300), "1e300");
+        assert_eq!(float(1e300), "1e+300");
         assert_eq!(quantile_name(500), "0.5");
         assert_eq!(quantile_name(950), "0.95");
     }

@@ -13,8 +13,8 @@ pub struct Cell {
     pub totals: Totals,
     /// First contacts of the mature cohort.
     pub mature: MatureTotals,
-    /// Survival counts, in windows longer than the FCR horizon.
-    pub survival: Option<Survival>,
+    /// Survival counts, in windows longer than the FCR horizon; apart, since most have none.
+    pub survival: Option<Box<Survival>>,
     /// Handle-time quantiles, at the breakdowns that keep them.
     pub quantiles: Option<Quantiles>,
 }
@@ -30,6 +30,31 @@ impl Cell {
         window_ms: i64,
         settings: &Settings,
     ) -> Option<Reading> {
+        self.read(kpi, has_quantiles, window_ms, settings, true)
+    }
+
+    /// The same without the interval, which costs more than all else of a reading: for where it is
+    /// not shown.
+    pub(crate) fn point(
+        &self,
+        kpi: Kpi,
+        has_quantiles: bool,
+        window_ms: i64,
+        settings: &Settings,
+    ) -> Option<Reading> {
+        self.read(kpi, has_quantiles, window_ms, settings, false)
+    }
+
+    fn read(
+        &self,
+        kpi: Kpi,
+        has_quantiles: bool,
+        window_ms: i64,
+        settings: &Settings,
+        intervals: bool,
+    ) -> Option<Reading> {
+        let ratio = |shares| ratio(shares, intervals);
+        let mean = |count, sum, measure| mean(&self.totals, count, sum, measure, intervals);
         let totals = &self.totals;
         let by_flag = settings.fcr.method == FcrMethod::Flag;
         let horizon_ms = crate::time::millis_of(settings.fcr.horizon);
@@ -38,13 +63,12 @@ impl Cell {
             Kpi::FcrMature => (!by_flag).then(|| ratio(self.mature.shares())),
             Kpi::FcrCorrected => (!by_flag && window_ms > horizon_ms).then(|| {
                 self.survival
-                    .as_ref()
+                    .as_deref()
                     .map_or_else(Reading::default, Survival::reading)
             }),
             Kpi::FcrSurvey => Some(ratio(resolution::by_customer(totals))),
             Kpi::Resolution => Some(ratio(resolution::by_agent(totals))),
             Kpi::Aht => Some(mean(
-                totals,
                 Count::HandleTime,
                 Count::HandleTimeMs,
                 Measure::HandleTime,
@@ -54,12 +78,7 @@ impl Cell {
                 quantiles: self.quantiles,
                 ..Reading::default()
             }),
-            Kpi::Asa => Some(mean(
-                totals,
-                Count::Answered,
-                Count::AnsweredWaitMs,
-                Measure::Wait,
-            )),
+            Kpi::Asa => Some(mean(Count::Answered, Count::AnsweredWaitMs, Measure::Wait)),
             Kpi::ServiceLevel => Some(ratio(service_level::shares(
                 totals,
                 settings.service_level_formula,
@@ -67,15 +86,12 @@ impl Cell {
             Kpi::Abandonment => Some(ratio(abandonment::shares(totals))),
             Kpi::Transfer => Some(ratio(transfer::shares(totals))),
             Kpi::Csat => Some(ratio(csat::shares(totals))),
-            Kpi::CsatScore => Some(mean(totals, Count::Csat, Count::CsatMilli, Measure::Csat)),
-            Kpi::Ces => Some(mean(totals, Count::Ces, Count::CesMilli, Measure::Ces)),
-            Kpi::Nps => Some(nps::reading(totals)),
-            Kpi::TimeToResolution => Some(mean(
-                totals,
-                Count::Episodes,
-                Count::EpisodesMs,
-                Measure::Episode,
-            )),
+            Kpi::CsatScore => Some(mean(Count::Csat, Count::CsatMilli, Measure::Csat)),
+            Kpi::Ces => Some(mean(Count::Ces, Count::CesMilli, Measure::Ces)),
+            Kpi::Nps => Some(nps::reading(totals, intervals)),
+            Kpi::TimeToResolution => {
+                Some(mean(Count::Episodes, Count::EpisodesMs, Measure::Episode))
+            }
         }
     }
 }
@@ -87,13 +103,13 @@ pub(crate) struct Shares {
     pub(crate) denominator: i64,
 }
 
-/// The reading of a ratio with its Wilson interval.
-fn ratio(shares: Shares) -> Reading {
+/// The reading of a ratio, with its Wilson interval if that is wanted.
+fn ratio(shares: Shares, intervals: bool) -> Reading {
     let Shares {
         numerator,
         denominator,
     } = shares;
-    let interval = wilson(numerator, denominator);
+    let interval = intervals.then(|| wilson(numerator, denominator)).flatten();
     Reading {
         value: (denominator > 0).then(|| float(numerator) / float(denominator)),
         samples: u64::try_from(denominator).unwrap_or(0),
@@ -105,11 +121,13 @@ fn ratio(shares: Shares) -> Reading {
     }
 }
 
-/// The reading of a mean with its normal interval. Sums are in thousandths of the unit.
-fn mean(totals: &Totals, count: Count, sum: Count, measure: Measure) -> Reading {
+/// The reading of a mean, with its normal interval if that is wanted. Sums are in thousandths of the unit.
+fn mean(totals: &Totals, count: Count, sum: Count, measure: Measure, intervals: bool) -> Reading {
     let samples = totals.get(count);
     let sum_milli = totals.get(sum);
-    let interval = normal_mean(samples, sum_milli, totals.squares(measure));
+    let interval = intervals
+        .then(|| normal_mean(samples, sum_milli, totals.squares(measure)))
+        .flatten();
     Reading {
         value: (samples > 0).then(|| float(sum_milli) / float(samples) / 1000.0),
         samples: totals.samples(count),

@@ -13,11 +13,13 @@ pub(crate) fn record(totals: &mut Totals, answer: u8, sign: i64) {
     }
 }
 
-pub(super) fn reading(totals: &Totals) -> Reading {
+pub(super) fn reading(totals: &Totals, intervals: bool) -> Reading {
     let promoters = totals.get(Count::NpsPromoters);
     let detractors = totals.get(Count::NpsDetractors);
     let answers = totals.get(Count::Nps);
-    let interval = adjusted_wald_nps(promoters, detractors, answers);
+    let interval = intervals
+        .then(|| adjusted_wald_nps(promoters, detractors, answers))
+        .flatten();
     Reading {
         value: (answers > 0).then(|| 100.0 * float(promoters - detractors) / float(answers)),
         samples: totals.samples(Count::Nps),

@@ -155,9 +155,14 @@ impl<'a> KeyLines<'a> {
                 blocks.count(&heads.samples, tail, 0);
             }
         }
-        self.write_counters(blocks, key, tail);
+        // Everything since the start of the counters, read by the formulas of the windows.
+        let since_start = Cell {
+            totals: key.lifetime.totals.clone(),
+            ..Cell::default()
+        };
+        self.write_counters(blocks, key, &since_start, tail);
         if self.plan.histogram {
-            self.write_histogram(blocks, key, tail);
+            self.write_histogram(blocks, key, &since_start, tail);
         }
     }
 
@@ -177,7 +182,12 @@ impl<'a> KeyLines<'a> {
             return;
         };
         // The plan has only what exists, so quantiles are asked for where they are kept.
-        let reading = cell.reading(gauge.kpi, true, window.length_ms, &self.view.kpis);
+        let read = if gauge.intervals {
+            Cell::reading
+        } else {
+            Cell::point
+        };
+        let reading = read(cell, gauge.kpi, true, window.length_ms, &self.view.kpis);
         let Some(reading) = reading else {
             return;
         };
@@ -201,9 +211,9 @@ impl<'a> KeyLines<'a> {
         blocks.count(&heads.samples, tail, reading.samples);
     }
 
-    fn write_counters(&self, blocks: &mut Blocks, key: &KeyView, tail: &str) {
+    fn write_counters(&self, blocks: &mut Blocks, key: &KeyView, since_start: &Cell, tail: &str) {
         let lifetime = &*key.lifetime;
-        let totals = &lifetime.totals;
+        let totals = &since_start.totals;
         let mut write = |heads: &[Head], counts: &[u64]| {
             for (head, count) in heads.iter().zip(counts) {
                 blocks.count(head, tail, *count);
@@ -233,23 +243,19 @@ impl<'a> KeyLines<'a> {
         ];
         write(&self.heads.contacts, &contacts);
         for (kpi, (numerator, denominator)) in self.plan.counted.iter().zip(&self.heads.counted) {
-            let reading = self.since_start(*kpi, key);
+            let reading = self.counted(*kpi, since_start);
             blocks.float(numerator, tail, reading.numerator.unwrap_or(0.0));
             blocks.float(denominator, tail, reading.denominator.unwrap_or(0.0));
         }
     }
 
-    /// The KPI over everything since the start of the counters, by the formula of the windows.
-    fn since_start(&self, kpi: Kpi, key: &KeyView) -> Reading {
-        let cell = Cell {
-            totals: key.lifetime.totals.clone(),
-            ..Cell::default()
-        };
-        cell.reading(kpi, false, 0, &self.view.kpis)
+    fn counted(&self, kpi: Kpi, since_start: &Cell) -> Reading {
+        since_start
+            .point(kpi, false, 0, &self.view.kpis)
             .unwrap_or_default()
     }
 
-    fn write_histogram(&self, blocks: &mut Blocks, key: &KeyView, tail: &str) {
+    fn write_histogram(&self, blocks: &mut Blocks, key: &KeyView, since_start: &Cell, tail: &str) {
         let mut buckets = key.lifetime.handle_time_buckets.iter();
         let mut count = 0_u64;
         for head in &self.heads.bounds {
@@ -258,7 +264,7 @@ impl<'a> KeyLines<'a> {
         }
         count += buckets.sum::<u64>();
         blocks.count(&self.heads.infinity, tail, count);
-        let sum = self.since_start(Kpi::Aht, key).numerator;
+        let sum = self.counted(Kpi::Aht, since_start).numerator;
         blocks.float(&self.heads.sum, tail, sum.unwrap_or(0.0));
         blocks.count(&self.heads.count, tail, count);
     }

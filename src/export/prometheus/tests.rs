@@ -303,3 +303,27 @@ fn the_estimate_is_what_a_full_page_has() {
         assert_eq!(page(&view, &settings).series, expected);
     }
 }
+
+/// Where no interval is shown none is computed; nothing else differs.
+#[test]
+fn all_but_the_interval_is_the_same_without_intervals() {
+    let view = sample_view();
+    let all = only(&Kpi::ALL);
+    let with = page(
+        &view,
+        &Settings {
+            intervals: true,
+            ..all.clone()
+        },
+    );
+    let ends = ["_lower", "_upper"];
+    let is_interval = |line: &str| ends.iter().any(|end| line.contains(end));
+    assert!(with.text.lines().any(is_interval));
+    let rest: Vec<_> = with
+        .text
+        .lines()
+        .filter(|line| !is_interval(line))
+        .collect();
+    let without = page(&view, &all);
+    assert_eq!(rest, without.text.lines().collect::<Vec<_>>());
+}
