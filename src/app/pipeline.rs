@@ -171,6 +171,9 @@ impl Pipeline {
         // A message may have very many.
         for group in decoded.items.chunks(GROUP_EVENTS) {
             self.engine.prepare(group.iter().filter_map(event_of));
+            let of_group = at..at + group.len();
+            self.engine
+                .prepare_routes(of_group.filter_map(|number| addresses.at(number)));
             for item in group {
                 let dimensions = Addressed {
                     values: Values { decoded, item },

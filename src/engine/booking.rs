@@ -372,7 +372,8 @@ impl Booking {
     pub(super) fn fold(&mut self) {
         self.panes.fold(&mut self.routes);
         let buckets = self.handle_time_bounds_ms.len() + 1;
-        self.tallies.fold(buckets, &mut self.routes);
+        let has_quantiles = self.panes.has_quantiles();
+        self.tallies.fold(buckets, has_quantiles, &mut self.routes);
     }
 
     /// Forgets contacts and panes that are no longer needed once stream time is here.

@@ -3,14 +3,16 @@
 //! are added up once, and not row by row for each step.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 
 use smallvec::SmallVec;
 
 use super::first_rows::{Fate, FirstRow, Packed, PackedFirstRow};
+use super::marks::Marks;
 use super::routes::{KeyId, RouteId, RouteKeys};
 use super::spare::Spare;
 use super::window::WindowCell;
-use crate::kpi::STEPS;
+use crate::kpi::{STEPS, SurvivalStep};
 use crate::time::Timestamp;
 use crate::window::Range;
 
@@ -85,8 +87,9 @@ impl FirstContacts {
                 _ => 0,
             };
             let step = usize::try_from(step).unwrap_or(usize::MAX);
-            survival.at_risk[step] += sign * at_risk;
-            survival.repeats[step] += sign * in_step;
+            let counted = &mut survival.steps[step];
+            counted.at_risk += sign * at_risk;
+            counted.repeats += sign * in_step;
         }
     }
 }
@@ -188,27 +191,87 @@ impl Cohort {
         add_up(&mut self.settled);
         self.settled.shrink_to_fit();
     }
+}
 
-    /// Calls `visit` with what there is of each key, once or more.
-    fn each(
-        &self,
-        keys_of: &impl Fn(RouteId) -> RouteKeys,
-        visit: &mut impl FnMut(KeyId, &FirstContacts),
-    ) {
-        let same_key = |left: &Packed<KeyId>, right: &Packed<KeyId>| left.of() == right.of();
+/// Keys whose cells are visited for all panes before those of the next keys are: so many fit into a
+/// near cache.
+const KEYS_AT_A_TIME: u32 = 512;
+
+/// A cohort whose parts change, while what it has is counted.
+struct Moving<'c> {
+    /// Settled rows that have not been counted.
+    rest: &'c [Packed<KeyId>],
+    recent: &'c [PackedFirstRow],
+    enters: Parts,
+    leaves: Parts,
+}
+
+impl Moving<'_> {
+    /// The number of the first key that has not been counted.
+    fn next_key(&self) -> Option<u32> {
+        self.rest.first().map(|row| row.of().0)
+    }
+
+    /// Counts what is settled of the keys before `bound`.
+    fn count_before(&mut self, bound: u32, counted: &mut Counted<'_>) {
         let mut contacts = FirstContacts::default();
-        for rows in self.settled.chunk_by(same_key) {
+        while let Some(key) = self.rest.first().map(|row| row.of())
+            && key.0 < bound
+        {
             contacts.clear();
-            for row in rows {
+            while let Some((row, rest)) = self.rest.split_first()
+                && row.of() == key
+            {
                 contacts.add_row(row.fate(), row.count());
+                self.rest = rest;
             }
-            visit(rows[0].of(), &contacts);
+            self.count(key, &contacts, counted);
         }
-        for row in &self.recent {
+    }
+
+    /// Counts what is not settled.
+    fn count_recent(&self, keys_of: &impl Fn(RouteId) -> RouteKeys, counted: &mut Counted<'_>) {
+        for row in self.recent {
             let one = FirstContacts::of(row.row());
             for key in keys_of(row.of()) {
-                visit(key, &one);
+                self.count(key, &one, counted);
             }
+        }
+    }
+
+    fn count(&self, key: KeyId, contacts: &FirstContacts, counted: &mut Counted<'_>) {
+        let Some(cell) = counted.cells.get_mut(key.at()) else {
+            return;
+        };
+        for (parts, sign) in [(self.enters, 1), (self.leaves, -1)] {
+            if parts != Parts::NONE {
+                contacts.count(cell, parts, sign);
+            }
+        }
+        counted.marks.touch(key);
+    }
+}
+
+/// Where first contacts are counted.
+#[derive(Debug)]
+pub(super) struct Counted<'w> {
+    /// By key.
+    pub(super) cells: &'w mut [WindowCell],
+    pub(super) marks: &'w mut Marks,
+}
+
+impl Counted<'_> {
+    /// Brings what counting first contacts of the keys from `first` to `bound` will look at into the
+    /// cache.
+    fn fetch(&self, first: u32, bound: u32) {
+        let [first, bound] = [first, bound].map(|key| KeyId(key).at().min(self.cells.len()));
+        for survival in self.cells[first..bound]
+            .iter()
+            .filter_map(|cell| cell.survival.as_ref())
+        {
+            const A_LINE: usize = 64 / size_of::<SurvivalStep>();
+            let lines = survival.steps.iter().step_by(A_LINE);
+            black_box(lines.fold(0, |all, step| all ^ step.repeats));
         }
     }
 }
@@ -250,28 +313,44 @@ impl Cohorts {
         recent.extend(Packed::new(row.route, row.fate, row.count));
     }
 
-    /// Calls `visit` for each key of each pane whose parts change, with the sign of the change.
+    /// Counts each key of each pane whose parts change.
     pub(super) fn moved(
         &mut self,
         (before, after): (&Covered, &Covered),
         keys_of: &impl Fn(RouteId) -> RouteKeys,
-        mut visit: impl FnMut(KeyId, &FirstContacts, Parts, i64),
+        counted: &mut Counted<'_>,
     ) {
         if before == after {
             return;
         }
+        let mut moving = Vec::new();
         for (pane, cohort) in &mut self.panes {
             let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
             let (was, is) = (before.parts_at(start), after.parts_at(start));
-            let changes = [(is.without(was), 1), (was.without(is), -1)];
             if was != is {
                 cohort.settle(keys_of, &mut self.spare);
-            }
-            for (parts, sign) in changes.into_iter().filter(|change| change.0 != Parts::NONE) {
-                cohort.each(keys_of, &mut |key, contacts| {
-                    visit(key, contacts, parts, sign);
+                moving.push(Moving {
+                    rest: &cohort.settled,
+                    recent: &cohort.recent,
+                    enters: is.without(was),
+                    leaves: was.without(is),
                 });
             }
+        }
+        // Some keys of all panes, then the next: with very many keys their cells are in no cache, and
+        // are fetched once and not for each step of the horizon.
+        let rows: usize = moving.iter().map(|cohort| cohort.rest.len()).sum();
+        while let Some(key) = moving.iter().filter_map(Moving::next_key).min() {
+            let bound = (key - key % KEYS_AT_A_TIME).saturating_add(KEYS_AT_A_TIME);
+            if rows > counted.cells.len() {
+                counted.fetch(key, bound);
+            }
+            for cohort in &mut moving {
+                cohort.count_before(bound, counted);
+            }
+        }
+        for cohort in &moving {
+            cohort.count_recent(keys_of, counted);
         }
     }
 
@@ -316,15 +395,29 @@ mod tests {
     /// What a cohort comes to by key, the same before and after it has settled.
     fn sums(cohort: &mut Cohort) -> Vec<(u32, i64, i64)> {
         let sums_of = |one: &Cohort| {
-            let mut sums = BTreeMap::<u32, (i64, i64)>::new();
-            one.each(&keys_of, &mut |key, contacts| {
-                let repeats: i64 = contacts.repeats.iter().map(|repeats| repeats.1).sum();
-                let sum = sums.entry(key.0).or_default();
-                *sum = (sum.0 + contacts.first, sum.1 + repeats);
+            let mut cells = vec![WindowCell::default(); 8];
+            let mut moving = Moving {
+                rest: &one.settled,
+                recent: &one.recent,
+                enters: Parts {
+                    followed: true,
+                    at_risk: u32::MAX >> 4,
+                    ..Parts::NONE
+                },
+                leaves: Parts::NONE,
+            };
+            let mut counted = Counted {
+                cells: &mut cells,
+                marks: &mut Marks::new(),
+            };
+            moving.count_before(u32::MAX, &mut counted);
+            moving.count_recent(&keys_of, &mut counted);
+            let sums = (0..).zip(cells).filter_map(|(key, cell)| {
+                let survival = cell.survival?;
+                let repeats = survival.steps.iter().map(|step| step.repeats).sum();
+                Some((key, survival.first, repeats))
             });
-            sums.retain(|_, sum| *sum != (0, 0));
-            sums.into_iter()
-                .map(|(route, sum)| (route, sum.0, sum.1))
+            sums.filter(|sum| (sum.1, sum.2) != (0, 0))
                 .collect::<Vec<_>>()
         };
         let before = sums_of(cohort);
@@ -376,8 +469,10 @@ mod tests {
         };
         contacts(10, 2, &[(1, 3), (2, 1), (4, 1)]).count(&mut cell, parts, 1);
         let survival = cell.survival.unwrap();
-        assert_eq!(survival.at_risk[..6], [0, 8, 0, 4, 4, 0]);
-        assert_eq!(survival.repeats[..6], [0, 3, 0, 0, 1, 0]);
+        let of_steps =
+            |of: fn(&SurvivalStep) -> i64| survival.steps[..6].iter().map(of).collect::<Vec<_>>();
+        assert_eq!(of_steps(|step| step.at_risk), [0, 8, 0, 4, 4, 0]);
+        assert_eq!(of_steps(|step| step.repeats), [0, 3, 0, 0, 1, 0]);
         assert_eq!((survival.first, cell.mature.first), (0, 0));
     }
 }

@@ -17,6 +17,12 @@ pub(super) struct Delta {
 }
 
 impl Delta {
+    /// The bucket of one of its handle times.
+    #[inline]
+    pub(super) fn any_bucket(&self) -> Option<u16> {
+        self.buckets.first().map(|change| change.0)
+    }
+
     /// Counts a handle time in its bucket, or takes it back.
     #[inline]
     pub(super) fn handle_time(&mut self, handle_ms: u64, sign: i32) {

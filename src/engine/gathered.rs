@@ -19,8 +19,7 @@ const MAX_OLDER: usize = 4096;
 /// What has come and has not been folded. Each item holds a reference to its route.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    /// Moment, route and place in `deltas`.
-    pub(super) pending: Vec<(Timestamp, RouteId, usize)>,
+    pub(super) pending: Vec<Pending>,
     /// Those behind the last pending one are empty and keep their memory.
     pub(super) deltas: Vec<Delta>,
     /// The pane that nearly all events lie in: the newest one that any lay in.
@@ -33,6 +32,9 @@ pub(super) struct Gathered {
     /// What contacts changed in older panes: mostly one change a moment and route.
     pub(super) older: Vec<Older>,
 }
+
+/// Moment, route and place in [`Gathered::deltas`].
+pub(super) type Pending = (Timestamp, RouteId, usize);
 
 /// A change of an older pane.
 #[derive(Clone, Copy, Debug)]

@@ -244,6 +244,11 @@ impl Engine {
         self.booking.chains.touch(&chains);
     }
 
+    /// The same for the routes of events with these addresses.
+    pub fn prepare_routes<'a>(&self, addresses: impl Iterator<Item = Address<'a>>) {
+        self.booking.routes.fetch_addressed(addresses);
+    }
+
     /// Moves T to `now` (never backwards) and lets the waiting events in that it passes.
     pub fn advance(&mut self, now: Timestamp) {
         while let Some(at) = self.history.as_ref().and_then(|history| history.due(now)) {

@@ -3,6 +3,7 @@
 //! (ledger entries, contacts, pane rows) and go when nobody does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hint::black_box;
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashTable;
@@ -26,6 +27,9 @@ const OTHER: &str = "__other__";
 /// Number of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct RouteId(pub(super) u32);
+
+/// So many routes are in the cache anyway.
+const ROUTES_IN_CACHE: usize = 4096;
 
 /// Number of a key, unique over all breakdowns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -307,6 +311,18 @@ impl Routes {
         let known = *self.index.find(address.hash, is_it)?;
         self.table[known.at()].references += 1;
         Some(known)
+    }
+
+    /// Brings what finding the routes of these addresses will look at into the cache, where there are
+    /// so many routes that it is not there.
+    pub(super) fn fetch_addressed<'a>(&self, addresses: impl Iterator<Item = Address<'a>>) {
+        if self.index.len() < ROUTES_IN_CACHE {
+            return;
+        }
+        for address in addresses {
+            let is_it = |id: &RouteId| *self.table[id.at()].written == *address.text;
+            black_box(self.index.find(address.hash, is_it));
+        }
     }
 
     fn make_route(&mut self, values: &[Option<&str>], hash: u64) -> RouteId {
@@ -658,6 +674,30 @@ impl Routes {
     /// The keys of a breakdown, ordered by their values.
     pub(super) fn keys_of(&self, breakdown: usize) -> impl Iterator<Item = KeyId> + '_ {
         self.breakdowns[breakdown].keys.values().copied()
+    }
+
+    /// Brings the keys of a route into the cache.
+    #[inline]
+    pub(super) fn fetch(&self, id: RouteId) {
+        black_box(self.route(id).keys.first().copied());
+    }
+
+    /// Hands out the counters of each key of a route, to be looked at.
+    #[inline]
+    pub(super) fn each_counted(&self, id: RouteId, mut look: impl FnMut(&Lifetime)) {
+        for key in &self.route(id).keys {
+            if let Some(key) = self.key(*key) {
+                look(&key.counters.counted);
+            }
+        }
+    }
+
+    /// Brings the counters of a key into the cache.
+    #[inline]
+    pub(super) fn fetch_counters(&self, id: KeyId) {
+        if let Some(key) = self.key(id) {
+            key.counters.counted.totals.fetch();
+        }
     }
 
     /// Hands out the counters of each key of a route.

@@ -9,6 +9,9 @@ use super::spare::Spare;
 use crate::time::Timestamp;
 use crate::window::Range;
 
+/// Rows that are gone through at a time.
+const GROUP: usize = 16;
+
 /// The rows of consecutive panes. Each row holds a reference to its route.
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -60,17 +63,24 @@ impl Rows {
         routes.retain(route);
     }
 
-    /// Calls `visit` for every row whose moment lies in `range`.
-    pub(super) fn sweep(&self, range: Range, visit: &mut impl FnMut(RouteId, &Row)) {
-        let mut row = Row::default();
+    /// Calls `visit` with the rows whose moment lies in `range`, some at a time.
+    pub(super) fn sweep(&self, range: Range, visit: &mut impl FnMut(&[(RouteId, Row)])) {
+        let mut rows = vec![(RouteId(0), Row::default()); GROUP];
+        let mut count = 0;
         for (start, bytes) in self.panes_in(range) {
             let mut rest = bytes;
-            while let Some((route, offset_ms)) = row.read(&mut rest) {
+            while let Some((route, offset_ms)) = rows[count].1.read(&mut rest) {
                 if range.contains(moment_in(start, offset_ms)) {
-                    visit(route, &row);
+                    rows[count].0 = route;
+                    count += 1;
+                    if count == GROUP {
+                        visit(&rows);
+                        count = 0;
+                    }
                 }
             }
         }
+        visit(&rows[..count]);
     }
 
     /// The same with rows as they lie there, for those who only add them up.

@@ -1,10 +1,15 @@
 //! What the counters of keys count beside the totals of records, on its way there.
 
+use std::hint::black_box;
+
 use super::routes::{RouteId, Routes};
 use super::view::Lifetime;
 
 /// Tallies gathered before they are folded: what a cache holds.
 const MAX_PENDING: usize = 8192;
+
+/// Tallies that are counted at a time: what they change is fetched for all of them first.
+const GROUP: usize = 32;
 
 /// One thing that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +40,32 @@ impl Tallies {
         self.pending.len() >= MAX_PENDING
     }
 
-    /// Adds them to the counters of their keys. `buckets` is the number of handle-time buckets, the
-    /// one above all bounds included.
-    pub(super) fn fold(&mut self, buckets: usize, routes: &mut Routes) {
-        for (route, tally) in self.pending.drain(..) {
-            routes.count(route, &mut |lifetime| add(lifetime, tally, buckets));
+    /// Adds them to the counters of their keys; handle times in the breakdowns that keep their
+    /// quantiles. `buckets` is the number of handle-time buckets, the one above all bounds included.
+    pub(super) fn fold(&mut self, buckets: usize, has_quantiles: &[bool], routes: &mut Routes) {
+        for group in self.pending.chunks(GROUP) {
+            for (route, _) in group {
+                routes.fetch(*route);
+            }
+            for (route, _) in group {
+                routes.each_counted(*route, |lifetime| {
+                    black_box((
+                        lifetime.contacts_first,
+                        lifetime.handle_time_buckets.first(),
+                    ));
+                });
+            }
+            for (route, tally) in group {
+                let mut keys = has_quantiles.iter();
+                routes.count(*route, &mut |lifetime| {
+                    let quantiles = keys.next().is_some_and(|quantiles| *quantiles);
+                    if quantiles || !matches!(tally, Tally::HandleTime(_)) {
+                        add(lifetime, *tally, buckets);
+                    }
+                });
+            }
+        }
+        for (route, _) in self.pending.drain(..) {
             routes.release(route);
         }
     }

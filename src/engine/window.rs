@@ -1,9 +1,11 @@
 //! One window: the ranges it covers, and its counts by key.
 
-use super::cohorts::{Cohorts, Covered, FirstContacts, Parts};
+use std::hint::black_box;
+
+use super::cohorts::{Cohorts, Counted, Covered, FirstContacts, Parts};
 use super::first_rows::{Fate, FirstRow, FirstRows};
 use super::marks::Marks;
-use super::routes::{KeyId, Routes};
+use super::routes::{KeyId, RouteId, Routes};
 use super::row::Row;
 use super::rows::Rows;
 use super::sums::Sum;
@@ -160,19 +162,17 @@ impl Window {
             marks.touch_all();
         }
         for (range, sign) in self.changes(before, after) {
-            stored.rows.sweep(range, &mut |route, row| {
-                let keys = stored
-                    .routes
-                    .route(route)
-                    .keys
-                    .iter()
-                    .zip(stored.has_quantiles);
-                for (key, quantiles) in keys {
-                    self.add_row(*key, row, sign);
-                    if *quantiles {
-                        self.add_buckets(*key, &row.buckets, if sign > 0 { 1 } else { -1 });
+            stored.rows.sweep(range, &mut |rows| {
+                self.fetch_rows(rows, stored);
+                for (route, row) in rows {
+                    let keys = &stored.routes.route(*route).keys;
+                    for (key, quantiles) in keys.iter().zip(stored.has_quantiles) {
+                        self.add_row(*key, row, sign);
+                        if *quantiles {
+                            self.add_buckets(*key, &row.buckets, if sign > 0 { 1 } else { -1 });
+                        }
+                        marks.touch(*key);
                     }
-                    marks.touch(*key);
                 }
             });
             stored.first_rows.sweep(range, &mut |_, row| {
@@ -181,6 +181,27 @@ impl Window {
                     marks.touch(*key);
                 }
             });
+        }
+    }
+
+    /// Brings what taking rows out or in will look at into the cache. No load waits for another of the
+    /// same round.
+    fn fetch_rows(&self, rows: &[(RouteId, Row)], stored: Stored<'_>) {
+        for (route, _) in rows {
+            stored.routes.fetch(*route);
+        }
+        for (route, _) in rows {
+            for key in &stored.routes.route(*route).keys {
+                self.fetch_own(*key);
+            }
+        }
+        for (route, row) in rows {
+            let Some((bucket, _)) = row.buckets.first() else {
+                continue;
+            };
+            for key in &stored.routes.route(*route).keys {
+                self.fetch_bucket(*key, *bucket);
+            }
         }
     }
 
@@ -241,10 +262,11 @@ impl Window {
         };
         let before = std::mem::replace(&mut self.covered, Covered::NOTHING);
         let keys_of = |route| routes.route(route).keys.clone();
-        cohorts.moved((&before, &after), &keys_of, |key, contacts, parts, sign| {
-            self.count(key, contacts, parts, sign);
-            marks.touch(key);
-        });
+        let mut counted = Counted {
+            cells: &mut self.cells,
+            marks,
+        };
+        cohorts.moved((&before, &after), &keys_of, &mut counted);
         self.covered = after;
         self.cohorts = Some(cohorts);
     }
@@ -299,6 +321,29 @@ impl Window {
     pub(super) fn make_room(&mut self, keys: usize) {
         if self.cells.len() < keys {
             self.cells.resize_with(keys, WindowCell::default);
+        }
+    }
+
+    /// Brings what counting a handle time in a bucket will look at into the cache.
+    #[inline]
+    pub(super) fn fetch_bucket(&self, key: KeyId, bucket: u16) {
+        if let Some(cell) = self.cells.get(key.at()) {
+            cell.buckets.fetch(bucket);
+        }
+    }
+
+    /// The same for what counts first contacts.
+    #[inline]
+    pub(super) fn fetch_survival(&self, key: KeyId) {
+        let cell = self.cells.get(key.at());
+        black_box(cell.and_then(|cell| Some(cell.survival.as_ref()?.first)));
+    }
+
+    /// The same for what the window has of its own.
+    #[inline]
+    fn fetch_own(&self, key: KeyId) {
+        if let Some(cell) = self.cells.get(key.at()) {
+            cell.own.fetch();
         }
     }
 

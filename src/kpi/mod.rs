@@ -32,7 +32,7 @@ pub use reading::{Reading, Unit};
 pub use settings::{
     Fcr, FcrMatch, FcrMethod, Polarity, ServiceLevelFormula, ServiceLevelRule, Settings,
 };
-pub use survival::{STEPS, Survival, repeat_step};
+pub use survival::{STEPS, Survival, SurvivalStep, repeat_step};
 pub use totals::{Count, Measure, Totals};
 
 pub(crate) use abandonment::record as record_abandonment;

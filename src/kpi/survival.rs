@@ -30,11 +30,18 @@ pub struct Survival {
     pub first: i64,
     /// Those that failed at once, by flag or transfer.
     pub failed_at_once: i64,
-    /// Per step: first contacts that did not fail at once, have been followed for the whole step
-    /// and had no repeat before it.
-    pub at_risk: [i64; STEPS],
-    /// Per step: how many of those at risk had their repeat in it.
-    pub repeats: [i64; STEPS],
+    /// What is counted of each step.
+    pub steps: [SurvivalStep; STEPS],
+}
+
+/// Survival counts of one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SurvivalStep {
+    /// First contacts that did not fail at once, have been followed for the whole step and had no
+    /// repeat before it.
+    pub at_risk: i64,
+    /// How many of those at risk had their repeat in it.
+    pub repeats: i64,
 }
 
 impl Survival {
@@ -53,7 +60,7 @@ impl Survival {
             return None;
         }
         let mut survived = 1.0;
-        for (at_risk, repeats) in self.at_risk.into_iter().zip(self.repeats) {
+        for SurvivalStep { at_risk, repeats } in self.steps {
             if at_risk <= 0 {
                 return None;
             }

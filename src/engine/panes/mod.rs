@@ -7,18 +7,17 @@
 //! and a window that does not cover it takes it out of its own. A window's total is the shared sum and
 //! its own together, whichever way a row has gone; that sum never ends to grow, and may wrap.
 
-use smallvec::SmallVec;
+mod folding;
 
 use super::delta::Delta;
 use super::filling;
-use super::first_rows::{Fate, FirstRow, FirstRows};
+use super::first_rows::{Fate, FirstRows};
 use super::gathered::{Change, Gathered, Older};
 use super::marks::Marks;
 use super::pane_capture::PaneCapture;
 use super::routes::{KeyId, RouteId, Routes};
-use super::row::Row;
 use super::rows::Rows;
-use super::window::{Spans, Stored, Window, WindowCell, add_first};
+use super::window::{Spans, Stored, Window, WindowCell};
 use crate::kpi::{self, Count, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, WindowGeometry, common_pane_ms};
@@ -46,17 +45,6 @@ pub(super) struct Panes {
     kept_ms: i64,
     gathered: Gathered,
     pub(super) capture: Option<PaneCapture>,
-}
-
-/// Which windows cover a moment.
-#[derive(Clone, Debug, Default)]
-struct Covering {
-    /// In their order.
-    each: SmallVec<[bool; 8]>,
-    /// No window does.
-    nobody: bool,
-    /// So many do that it is less to add to what they share, and to take out of the others.
-    is_shared: bool,
 }
 
 impl Panes {
@@ -199,154 +187,6 @@ impl Panes {
         }
     }
 
-    fn fold_deltas(&mut self, routes: &mut Routes) {
-        let mut pending = std::mem::take(&mut self.gathered.pending);
-        let mut deltas = std::mem::take(&mut self.gathered.deltas);
-        self.gathered.begin_anew();
-        pending.sort_unstable_by_key(|item| item.0);
-        let mut row = Row::default();
-        let mut covering = Covering::default();
-        let mut last = None;
-        for (moment, route, place) in pending.drain(..) {
-            if last != Some(moment) {
-                last = Some(moment);
-                covering = self.covering(moment);
-            }
-            let delta = &mut deltas[place];
-            delta.fill(&mut row);
-            routes.count_records(route, &row);
-            if moment >= self.bound() {
-                self.fold_row(moment, route, &row, &covering, routes);
-                for (fate, count) in &delta.firsts {
-                    let first = FirstRow {
-                        route,
-                        fate: *fate,
-                        count: *count,
-                    };
-                    self.fold_first(moment, first, &covering, routes);
-                }
-            }
-            delta.clear();
-            routes.release(route);
-        }
-        self.gathered.pending = pending;
-        self.gathered.deltas = deltas;
-    }
-
-    fn fold_older(&mut self, routes: &mut Routes) {
-        let mut older = std::mem::take(&mut self.gathered.older);
-        // One pane after the other: each is looked up once, and lies together.
-        older.sort_unstable_by_key(|item| item.moment);
-        let mut row = Row::default();
-        let mut covering = Covering::default();
-        let mut last = None;
-        for item in older.drain(..) {
-            let route = item.route;
-            let moment = if self.exact_moments {
-                item.moment
-            } else {
-                item.moment.floor_to(self.pane_ms)
-            };
-            if last != Some(moment) {
-                last = Some(moment);
-                covering = self.covering(moment);
-            }
-            if moment >= self.bound() {
-                match item.change {
-                    Change::First(fate, count) => {
-                        let first = FirstRow { route, fate, count };
-                        self.fold_first(moment, first, &covering, routes);
-                    }
-                    Change::Episode(milliseconds, sign) => {
-                        row.episode(milliseconds, sign.into());
-                        self.fold_row(moment, route, &row, &covering, routes);
-                    }
-                }
-            }
-            routes.release(route);
-        }
-        self.gathered.older = older;
-    }
-
-    /// Which windows cover a moment.
-    fn covering(&self, moment: Timestamp) -> Covering {
-        let windows = self.windows.iter();
-        let each: SmallVec<[bool; 8]> = windows.map(|window| window.covers(moment)).collect();
-        let covers = each.iter().filter(|covers| **covers).count();
-        Covering {
-            nobody: covers == 0,
-            is_shared: covers > each.len() - covers + 1,
-            each,
-        }
-    }
-
-    fn fold_row(
-        &mut self,
-        moment: Timestamp,
-        route: RouteId,
-        row: &Row,
-        covering: &Covering,
-        routes: &mut Routes,
-    ) {
-        self.rows.add(moment, route, row, routes);
-        if covering.nobody {
-            return;
-        }
-        for (key, quantiles) in routes.route(route).keys.iter().zip(&self.has_quantiles) {
-            self.marks.touch(*key);
-            if covering.is_shared
-                && let Some(shared) = self.shared.get_mut(key.at())
-            {
-                row.add_to(shared, 1);
-            }
-            for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
-                match (covers, covering.is_shared) {
-                    (true, false) => window.add_row(*key, row, 1),
-                    (false, true) => window.add_row(*key, row, -1),
-                    (true, true) | (false, false) => {}
-                }
-                if *covers && *quantiles {
-                    window.add_buckets(*key, &row.buckets, 1);
-                }
-            }
-        }
-    }
-
-    fn fold_first(
-        &mut self,
-        moment: Timestamp,
-        row: FirstRow,
-        covering: &Covering,
-        routes: &mut Routes,
-    ) {
-        if row.count == 0 {
-            return;
-        }
-        self.first_rows.add(moment, row, routes);
-        let keys = &routes.route(row.route).keys;
-        for window in &mut self.windows {
-            window.follow(moment, row, keys, &mut self.marks);
-        }
-        if covering.nobody {
-            return;
-        }
-        for key in keys {
-            self.marks.touch(*key);
-            if covering.is_shared
-                && let Some(shared) = self.shared.get_mut(key.at())
-            {
-                add_first(shared, row, 1);
-            }
-            for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
-                match (covers, covering.is_shared) {
-                    (true, false) => window.add_first(*key, row, 1),
-                    (false, true) => window.add_first(*key, row, -1),
-                    (true, true) | (false, false) => {}
-                }
-            }
-        }
-    }
-
     /// Moves every window to the instant `at`; never backwards.
     pub(super) fn move_to(&mut self, at: Timestamp, routes: &mut Routes) {
         self.fold(routes);
@@ -402,6 +242,11 @@ impl Panes {
             has_quantiles: &self.has_quantiles,
             shared: &self.shared,
         }
+    }
+
+    /// Breakdowns with handle-time quantiles.
+    pub(super) fn has_quantiles(&self) -> &[bool] {
+        &self.has_quantiles
     }
 
     /// The longest pane that all panes are multiples of, milliseconds.

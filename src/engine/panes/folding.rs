@@ -1,0 +1,218 @@
+//! What has been gathered is folded into rows, the sum that windows share, and windows.
+
+use smallvec::SmallVec;
+
+use super::super::delta::Delta;
+use super::super::first_rows::FirstRow;
+use super::super::gathered::{Change, Pending};
+use super::super::routes::{RouteId, Routes};
+use super::super::row::Row;
+use super::super::window::add_first;
+use super::Panes;
+use crate::time::Timestamp;
+
+/// Deltas that are folded at a time: what they change is fetched for all of them first.
+const GROUP: usize = 16;
+
+/// Which windows cover a moment.
+#[derive(Clone, Debug, Default)]
+struct Covering {
+    /// In their order.
+    each: SmallVec<[bool; 8]>,
+    /// No window does.
+    nobody: bool,
+    /// So many do that it is less to add to what they share, and to take out of the others.
+    is_shared: bool,
+}
+
+impl Panes {
+    pub(super) fn fold_deltas(&mut self, routes: &mut Routes) {
+        let mut pending = std::mem::take(&mut self.gathered.pending);
+        let mut deltas = std::mem::take(&mut self.gathered.deltas);
+        self.gathered.begin_anew();
+        pending.sort_unstable_by_key(|item| item.0);
+        let mut row = Row::default();
+        let mut covering = Covering::default();
+        let mut last = None;
+        for (at, (moment, route, place)) in pending.iter().copied().enumerate() {
+            if at % GROUP == 0 {
+                let group = &pending[at..pending.len().min(at + GROUP)];
+                self.fetch(group, &deltas, routes);
+            }
+            if last != Some(moment) {
+                last = Some(moment);
+                covering = self.covering(moment);
+            }
+            let delta = &mut deltas[place];
+            delta.fill(&mut row);
+            routes.count_records(route, &row);
+            if moment >= self.bound() {
+                self.fold_row(moment, route, &row, &covering, routes);
+                for (fate, count) in &delta.firsts {
+                    let first = FirstRow {
+                        route,
+                        fate: *fate,
+                        count: *count,
+                    };
+                    self.fold_first(moment, first, &covering, routes);
+                }
+            }
+            delta.clear();
+            routes.release(route);
+        }
+        pending.clear();
+        self.gathered.pending = pending;
+        self.gathered.deltas = deltas;
+    }
+
+    /// Brings what folding these will look at into the cache. No load waits for another of the same
+    /// round.
+    fn fetch(&self, pending: &[Pending], deltas: &[Delta], routes: &Routes) {
+        for (_, route, _) in pending {
+            routes.fetch(*route);
+        }
+        for (_, route, _) in pending {
+            for key in &routes.route(*route).keys {
+                if let Some(shared) = self.shared.get(key.at()) {
+                    shared.fetch();
+                }
+                self.marks.fetch(*key);
+                routes.fetch_counters(*key);
+            }
+        }
+        for (_, route, place) in pending {
+            let Some(delta) = deltas.get(*place) else {
+                continue;
+            };
+            let keys = &routes.route(*route).keys;
+            if let Some(bucket) = delta.any_bucket() {
+                for (key, _) in keys.iter().zip(&self.has_quantiles).filter(|key| *key.1) {
+                    for window in &self.windows {
+                        window.fetch_bucket(*key, bucket);
+                    }
+                }
+            }
+            if !delta.firsts.is_empty() {
+                for key in keys {
+                    for window in &self.windows {
+                        window.fetch_survival(*key);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn fold_older(&mut self, routes: &mut Routes) {
+        let mut older = std::mem::take(&mut self.gathered.older);
+        // One pane after the other: each is looked up once, and lies together.
+        older.sort_unstable_by_key(|item| item.moment);
+        let mut row = Row::default();
+        let mut covering = Covering::default();
+        let mut last = None;
+        for item in older.drain(..) {
+            let route = item.route;
+            let moment = if self.exact_moments {
+                item.moment
+            } else {
+                item.moment.floor_to(self.pane_ms)
+            };
+            if last != Some(moment) {
+                last = Some(moment);
+                covering = self.covering(moment);
+            }
+            if moment >= self.bound() {
+                match item.change {
+                    Change::First(fate, count) => {
+                        let first = FirstRow { route, fate, count };
+                        self.fold_first(moment, first, &covering, routes);
+                    }
+                    Change::Episode(milliseconds, sign) => {
+                        row.episode(milliseconds, sign.into());
+                        self.fold_row(moment, route, &row, &covering, routes);
+                    }
+                }
+            }
+            routes.release(route);
+        }
+        self.gathered.older = older;
+    }
+
+    /// Which windows cover a moment.
+    fn covering(&self, moment: Timestamp) -> Covering {
+        let windows = self.windows.iter();
+        let each: SmallVec<[bool; 8]> = windows.map(|window| window.covers(moment)).collect();
+        let covers = each.iter().filter(|covers| **covers).count();
+        Covering {
+            nobody: covers == 0,
+            is_shared: covers > each.len() - covers + 1,
+            each,
+        }
+    }
+
+    fn fold_row(
+        &mut self,
+        moment: Timestamp,
+        route: RouteId,
+        row: &Row,
+        covering: &Covering,
+        routes: &mut Routes,
+    ) {
+        self.rows.add(moment, route, row, routes);
+        if covering.nobody {
+            return;
+        }
+        for (key, quantiles) in routes.route(route).keys.iter().zip(&self.has_quantiles) {
+            self.marks.touch(*key);
+            if covering.is_shared
+                && let Some(shared) = self.shared.get_mut(key.at())
+            {
+                row.add_to(shared, 1);
+            }
+            for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
+                match (covers, covering.is_shared) {
+                    (true, false) => window.add_row(*key, row, 1),
+                    (false, true) => window.add_row(*key, row, -1),
+                    (true, true) | (false, false) => {}
+                }
+                if *covers && *quantiles {
+                    window.add_buckets(*key, &row.buckets, 1);
+                }
+            }
+        }
+    }
+
+    fn fold_first(
+        &mut self,
+        moment: Timestamp,
+        row: FirstRow,
+        covering: &Covering,
+        routes: &mut Routes,
+    ) {
+        if row.count == 0 {
+            return;
+        }
+        self.first_rows.add(moment, row, routes);
+        let keys = &routes.route(row.route).keys;
+        for window in &mut self.windows {
+            window.follow(moment, row, keys, &mut self.marks);
+        }
+        if covering.nobody {
+            return;
+        }
+        for key in keys {
+            self.marks.touch(*key);
+            if covering.is_shared
+                && let Some(shared) = self.shared.get_mut(key.at())
+            {
+                add_first(shared, row, 1);
+            }
+            for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
+                match (covers, covering.is_shared) {
+                    (true, false) => window.add_first(*key, row, 1),
+                    (false, true) => window.add_first(*key, row, -1),
+                    (true, true) | (false, false) => {}
+                }
+            }
+        }
+    }
+}
