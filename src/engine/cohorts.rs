@@ -9,8 +9,7 @@ use smallvec::SmallVec;
 
 use super::first_rows::{Fate, FirstRow, Packed, PackedFirstRow};
 use super::marks::Marks;
-use super::routes::{KeyId, RouteId, RouteKeys};
-use super::spare::Spare;
+use super::routes::{KeyId, RouteId};
 use super::window::WindowCell;
 use crate::kpi::{STEPS, SurvivalStep};
 use crate::time::Timestamp;
@@ -158,83 +157,92 @@ impl Covered {
     }
 }
 
+/// Rows that are brought in order at a time.
+const RUN: usize = 1024;
+
 /// The first contacts of one pane.
 #[derive(Debug, Default)]
 struct Cohort {
-    /// Added up by key and fate, and ordered by them, as the cells that they are counted in lie in
-    /// memory.
-    settled: Vec<Packed<KeyId>>,
+    /// Added up by route and fate, and ordered by them, as the cells that they are counted in lie in
+    /// memory: numbers of routes and of keys grow together. Each at least twice as long as the next.
+    runs: Vec<Vec<PackedFirstRow>>,
     /// Those that have not been added up yet.
     recent: Vec<PackedFirstRow>,
 }
 
 impl Cohort {
-    /// Adds recent rows up, where they are not so few that it is not worth it.
-    fn settle(
-        &mut self,
-        keys_of: &impl Fn(RouteId) -> RouteKeys,
-        spare: &mut Spare<PackedFirstRow>,
-    ) {
-        if self.recent.len() * 4 <= self.settled.len() {
-            return;
+    fn add(&mut self, row: FirstRow) {
+        self.recent
+            .extend(Packed::new(row.route, row.fate, row.count));
+        if self.recent.len() >= RUN {
+            self.settle();
         }
-        // By route first: there are fewer of those than of keys of all their rows.
-        let mut recent = std::mem::take(&mut self.recent);
-        add_up(&mut recent);
-        for row in &recent {
-            for key in keys_of(row.of()) {
-                self.settled
-                    .extend(Packed::new(key, row.fate(), row.count()));
-            }
+    }
+
+    /// Adds recent rows up. A little at a time: no pane that has become large is to be brought in order
+    /// when it closes.
+    fn settle(&mut self) {
+        add_up(&mut self.recent);
+        self.runs.push(self.recent.clone());
+        self.recent.clear();
+        while let [.., longer, last] = self.runs.as_mut_slice()
+            && longer.len() < 2 * last.len()
+        {
+            longer.append(last);
+            add_up(longer);
+            longer.shrink_to_fit();
+            self.runs.pop();
         }
-        spare.give(recent);
-        add_up(&mut self.settled);
-        self.settled.shrink_to_fit();
+        self.runs.pop_if(|last| last.is_empty());
+    }
+
+    /// Adds up what there is, of a pane of which little more will come.
+    fn settle_all(&mut self) {
+        if !self.recent.is_empty() {
+            self.settle();
+            self.recent = Vec::new();
+        }
     }
 }
 
-/// Keys whose cells are visited for all panes before those of the next keys are: so many fit into a
+/// Routes whose cells are visited for all panes before those of the next routes are: so many fit into a
 /// near cache.
-const KEYS_AT_A_TIME: u32 = 512;
+const ROUTES_AT_A_TIME: u32 = 256;
 
-/// A cohort whose parts change, while what it has is counted.
+/// First contacts of a cohort whose parts change, while they are counted.
 struct Moving<'c> {
-    /// Settled rows that have not been counted.
-    rest: &'c [Packed<KeyId>],
-    recent: &'c [PackedFirstRow],
+    /// Rows of a run that have not been counted.
+    rest: &'c [PackedFirstRow],
     enters: Parts,
     leaves: Parts,
 }
 
 impl Moving<'_> {
-    /// The number of the first key that has not been counted.
-    fn next_key(&self) -> Option<u32> {
+    /// The number of the first route that has not been counted.
+    fn next_route(&self) -> Option<u32> {
         self.rest.first().map(|row| row.of().0)
     }
 
-    /// Counts what is settled of the keys before `bound`.
-    fn count_before(&mut self, bound: u32, counted: &mut Counted<'_>) {
+    /// Counts the routes before `bound`.
+    fn count_before<'k>(
+        &mut self,
+        bound: u32,
+        keys_of: &impl Fn(RouteId) -> &'k [KeyId],
+        counted: &mut Counted<'_>,
+    ) {
         let mut contacts = FirstContacts::default();
-        while let Some(key) = self.rest.first().map(|row| row.of())
-            && key.0 < bound
+        while let Some(route) = self.rest.first().map(|row| row.of())
+            && route.0 < bound
         {
             contacts.clear();
             while let Some((row, rest)) = self.rest.split_first()
-                && row.of() == key
+                && row.of() == route
             {
                 contacts.add_row(row.fate(), row.count());
                 self.rest = rest;
             }
-            self.count(key, &contacts, counted);
-        }
-    }
-
-    /// Counts what is not settled.
-    fn count_recent(&self, keys_of: &impl Fn(RouteId) -> RouteKeys, counted: &mut Counted<'_>) {
-        for row in self.recent {
-            let one = FirstContacts::of(row.row());
-            for key in keys_of(row.of()) {
-                self.count(key, &one, counted);
+            for key in keys_of(route) {
+                self.count(*key, &contacts, counted);
             }
         }
     }
@@ -261,15 +269,11 @@ pub(super) struct Counted<'w> {
 }
 
 impl Counted<'_> {
-    /// Brings what counting first contacts of the keys from `first` to `bound` will look at into the
-    /// cache.
-    fn fetch(&self, first: u32, bound: u32) {
-        let [first, bound] = [first, bound].map(|key| KeyId(key).at().min(self.cells.len()));
-        for survival in self.cells[first..bound]
-            .iter()
-            .filter_map(|cell| cell.survival.as_ref())
-        {
-            const A_LINE: usize = 64 / size_of::<SurvivalStep>();
+    /// Brings what counting first contacts of a key will look at into the cache.
+    fn fetch(&self, key: KeyId) {
+        const A_LINE: usize = 64 / size_of::<SurvivalStep>();
+        let cell = self.cells.get(key.at());
+        if let Some(survival) = cell.and_then(|cell| cell.survival.as_ref()) {
             let lines = survival.steps.iter().step_by(A_LINE);
             black_box(lines.fold(0, |all, step| all ^ step.repeats));
         }
@@ -290,8 +294,6 @@ fn add_up<I: Copy + Ord>(rows: &mut Vec<Packed<I>>) {
 pub(super) struct Cohorts {
     pane_ms: i64,
     panes: BTreeMap<i64, Cohort>,
-    /// Memory of recent rows that were added up, for those to come.
-    spare: Spare<PackedFirstRow>,
 }
 
 impl Cohorts {
@@ -299,25 +301,20 @@ impl Cohorts {
         Self {
             pane_ms,
             panes: BTreeMap::new(),
-            spare: Spare::default(),
         }
     }
 
     /// Adds first contacts of a moment.
     pub(super) fn add(&mut self, moment: Timestamp, row: FirstRow) {
         let pane = moment.as_millis().div_euclid(self.pane_ms);
-        let recent = &mut self.panes.entry(pane).or_default().recent;
-        if recent.capacity() == 0 {
-            *recent = self.spare.take();
-        }
-        recent.extend(Packed::new(row.route, row.fate, row.count));
+        self.panes.entry(pane).or_default().add(row);
     }
 
-    /// Counts each key of each pane whose parts change.
-    pub(super) fn moved(
+    /// Counts each key of each pane whose parts change. Of a route that there is not there are no keys.
+    pub(super) fn moved<'k>(
         &mut self,
         (before, after): (&Covered, &Covered),
-        keys_of: &impl Fn(RouteId) -> RouteKeys,
+        keys_of: &impl Fn(RouteId) -> &'k [KeyId],
         counted: &mut Counted<'_>,
     ) {
         if before == after {
@@ -327,30 +324,32 @@ impl Cohorts {
         for (pane, cohort) in &mut self.panes {
             let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
             let (was, is) = (before.parts_at(start), after.parts_at(start));
-            if was != is {
-                cohort.settle(keys_of, &mut self.spare);
-                moving.push(Moving {
-                    rest: &cohort.settled,
-                    recent: &cohort.recent,
-                    enters: is.without(was),
-                    leaves: was.without(is),
-                });
+            if was == is {
+                continue;
             }
+            let (enters, leaves) = (is.without(was), was.without(is));
+            cohort.settle_all();
+            moving.extend(cohort.runs.iter().map(|rest| Moving {
+                rest,
+                enters,
+                leaves,
+            }));
         }
-        // Some keys of all panes, then the next: with very many keys their cells are in no cache, and
+        // Some routes of all panes, then the next: with very many keys their cells are in no cache, and
         // are fetched once and not for each step of the horizon.
-        let rows: usize = moving.iter().map(|cohort| cohort.rest.len()).sum();
-        while let Some(key) = moving.iter().filter_map(Moving::next_key).min() {
-            let bound = (key - key % KEYS_AT_A_TIME).saturating_add(KEYS_AT_A_TIME);
+        let rows: usize = moving.iter().map(|run| run.rest.len()).sum();
+        while let Some(first) = moving.iter().filter_map(Moving::next_route).min() {
+            let bound = (first - first % ROUTES_AT_A_TIME).saturating_add(ROUTES_AT_A_TIME);
             if rows > counted.cells.len() {
-                counted.fetch(key, bound);
+                for route in first..bound {
+                    for key in keys_of(RouteId(route)) {
+                        counted.fetch(*key);
+                    }
+                }
             }
-            for cohort in &mut moving {
-                cohort.count_before(bound, counted);
+            for run in &mut moving {
+                run.count_before(bound, keys_of, counted);
             }
-        }
-        for cohort in &moving {
-            cohort.count_recent(keys_of, counted);
         }
     }
 
@@ -388,42 +387,39 @@ mod tests {
     }
 
     /// A route leads to the key of its own number.
-    fn keys_of(route: RouteId) -> RouteKeys {
-        RouteKeys::from_slice(&[KeyId(route.0)])
+    fn keys_of(route: RouteId) -> &'static [KeyId] {
+        const KEYS: [KeyId; 4] = [KeyId(0), KeyId(1), KeyId(2), KeyId(3)];
+        KEYS.get(route.at()..=route.at()).unwrap_or_default()
     }
 
-    /// What a cohort comes to by key, the same before and after it has settled.
+    /// What a cohort comes to by key: first contacts and repeats.
     fn sums(cohort: &mut Cohort) -> Vec<(u32, i64, i64)> {
-        let sums_of = |one: &Cohort| {
-            let mut cells = vec![WindowCell::default(); 8];
+        let enters = Parts {
+            followed: true,
+            at_risk: u32::MAX >> 4,
+            ..Parts::NONE
+        };
+        let mut cells = vec![WindowCell::default(); 4];
+        let mut counted = Counted {
+            cells: &mut cells,
+            marks: &mut Marks::new(),
+        };
+        cohort.settle_all();
+        for rest in &cohort.runs {
             let mut moving = Moving {
-                rest: &one.settled,
-                recent: &one.recent,
-                enters: Parts {
-                    followed: true,
-                    at_risk: u32::MAX >> 4,
-                    ..Parts::NONE
-                },
+                rest,
+                enters,
                 leaves: Parts::NONE,
             };
-            let mut counted = Counted {
-                cells: &mut cells,
-                marks: &mut Marks::new(),
-            };
-            moving.count_before(u32::MAX, &mut counted);
-            moving.count_recent(&keys_of, &mut counted);
-            let sums = (0..).zip(cells).filter_map(|(key, cell)| {
-                let survival = cell.survival?;
-                let repeats = survival.steps.iter().map(|step| step.repeats).sum();
-                Some((key, survival.first, repeats))
-            });
-            sums.filter(|sum| (sum.1, sum.2) != (0, 0))
-                .collect::<Vec<_>>()
-        };
-        let before = sums_of(cohort);
-        cohort.settle(&keys_of, &mut Spare::default());
-        assert_eq!(sums_of(cohort), before);
-        before
+            moving.count_before(2, &keys_of, &mut counted);
+            moving.count_before(u32::MAX, &keys_of, &mut counted);
+        }
+        let sums = (0..).zip(cells).filter_map(|(key, cell)| {
+            let survival = cell.survival?;
+            let repeats = survival.steps.iter().map(|step| step.repeats).sum();
+            Some((key, survival.first, repeats))
+        });
+        sums.filter(|sum| (sum.1, sum.2) != (0, 0)).collect()
     }
 
     #[test]
@@ -441,13 +437,37 @@ mod tests {
         }
         let cohort = cohorts.panes.get_mut(&0).unwrap();
         assert_eq!(sums(cohort), [(1, 1, 0), (3, 2, 1)]);
-        assert_eq!((cohort.settled.len(), cohort.recent.len()), (3, 0));
+        let lengths = |of: &Cohort| of.runs.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!((lengths(cohort), cohort.recent.len()), (vec![3], 0));
         for (route, fate, count) in [(1, Fate::Failed, -1), (3, Fate::Repeated(4), -1)] {
             cohorts.add(moment, first(route, fate, count));
         }
         let again = cohorts.panes.get_mut(&0).unwrap();
         assert_eq!(sums(again), [(3, 1, 0)]);
-        assert_eq!((again.settled.len(), again.recent.len()), (1, 0));
+        assert_eq!((lengths(again), again.recent.len()), (vec![1], 0));
+        cohorts.add(moment, first(3, Fate::Resolved, -1));
+        let at_last = cohorts.panes.get_mut(&0).unwrap();
+        assert_eq!(sums(at_last), []);
+        assert!(lengths(at_last).is_empty());
+    }
+
+    #[test]
+    fn runs_are_few_however_much_comes() {
+        let mut cohort = Cohort::default();
+        for number in 0..40 * u32::try_from(RUN).unwrap() {
+            cohort.add(first(number * 7919 % 65_521, Fate::Resolved, 1));
+        }
+        let lengths: Vec<usize> = cohort.runs.iter().map(Vec::len).collect();
+        assert!(
+            lengths.is_sorted_by(|long, short| *long >= 2 * short),
+            "{lengths:?}"
+        );
+        assert_eq!(
+            lengths.iter().sum::<usize>() + cohort.recent.len(),
+            40 * RUN
+        );
+        let in_order = |run: &Vec<PackedFirstRow>| run.is_sorted_by_key(|row| row.order());
+        assert!(cohort.runs.iter().all(in_order));
     }
 
     #[test]

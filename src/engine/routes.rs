@@ -662,6 +662,11 @@ impl Routes {
         &self.table[id.at()]
     }
 
+    /// The keys of a route; none where there is none of that number.
+    pub(super) fn keys_of_route(&self, id: RouteId) -> &[KeyId] {
+        self.table.get(id.at()).map_or(&[], |route| &route.keys)
+    }
+
     pub(super) fn key(&self, id: KeyId) -> Option<&Key> {
         self.keys.get(id.at())?.as_ref()
     }

@@ -261,7 +261,7 @@ impl Window {
             return;
         };
         let before = std::mem::replace(&mut self.covered, Covered::NOTHING);
-        let keys_of = |route| routes.route(route).keys.clone();
+        let keys_of = |route| routes.keys_of_route(route);
         let mut counted = Counted {
             cells: &mut self.cells,
             marks,
