@@ -86,8 +86,11 @@ impl Chains {
             black_box(self.newest.touch(chain.low()));
         }
         for chain in chains {
+            black_box(self.newest.touch_behind(chain.low()));
+        }
+        for chain in chains {
             let touch = |place| _ = black_box(self.slots.touch(place));
-            self.newest.likely(chain.low(), touch);
+            self.newest.each(chain.low(), touch);
         }
     }
 
@@ -249,9 +252,10 @@ impl Chains {
             // Where there is a newer one, the chain goes on without this one.
             self.slots.empty_first(
                 &mut self.newest,
-                |newest, _, slot| {
+                |newest, slot, round| {
                     if slot.is_newest() {
-                        black_box(newest.touch(slot.chain().low()));
+                        let touch = [Index::touch, Index::touch_behind][round];
+                        black_box(touch(newest, slot.chain().low()));
                     }
                 },
                 |newest, place, slot| {

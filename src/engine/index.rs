@@ -181,14 +181,15 @@ impl Index {
         line.map_or(0, |line| line.tags[0])
     }
 
-    /// Hands out the places in that line which are likely to be of this hash.
+    /// Reads the line behind that one where something went past it, as past a fifth of the lines of a
+    /// full shard.
     #[inline]
-    pub(super) fn likely(&self, hash: u64, mut visit: impl FnMut(Place)) {
-        let lines = &self.shards[shard_of(hash)].lines;
-        if let Some(line) = lines.get(home_of(hash, lines.len())) {
-            for at in line.hits(tag_of(hash)) {
-                visit(line.places[at]);
-            }
+    pub(super) fn touch_behind(&self, hash: u64) -> u8 {
+        let shard = &self.shards[shard_of(hash)];
+        let home = home_of(hash, shard.lines.len());
+        match shard.lines.get(home) {
+            Some(line) if line.passed != 0 => shard.lines[shard.behind(home)].tags[0],
+            Some(_) | None => 0,
         }
     }
 

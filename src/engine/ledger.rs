@@ -128,6 +128,9 @@ impl Ledger {
         for id in records {
             black_box(self.index.touch(id.low()));
         }
+        for id in records {
+            black_box(self.index.touch_behind(id.low()));
+        }
         if !self.joins.is_empty() {
             for id in records {
                 black_box(self.joins.touch(id.low()));
@@ -135,7 +138,7 @@ impl Ledger {
         }
         for id in records {
             let touch = |place| _ = black_box(self.slots.touch(place));
-            self.index.likely(id.low(), touch);
+            self.index.each(id.low(), touch);
         }
     }
 
@@ -270,10 +273,11 @@ impl Ledger {
             let (entries, evicted_until) = (&mut self.entries, &mut self.evicted_until);
             self.slots.empty_first(
                 &mut (&mut self.index, &mut self.joins),
-                |(index, joins), _, slot| {
-                    black_box(index.touch(slot.id().low()));
+                |(index, joins), slot, round| {
+                    let touch = [Index::touch, Index::touch_behind][round];
+                    black_box(touch(index, slot.id().low()));
                     if let Some(interaction) = slot.joins() {
-                        black_box(joins.touch(interaction.low()));
+                        black_box(touch(joins, interaction.low()));
                     }
                 },
                 |(index, joins), place, slot| {

@@ -19,6 +19,8 @@ const RUNS_OF_CHUNK: usize = CHUNK / RUN;
 const MOST_RUNS: u32 = u32::MAX / 32;
 /// Bytes that a capture hands out at a time, or a little more.
 const PIECE_BYTES: usize = 1 << 16;
+/// Rounds in which what emptying takes is fetched.
+const ROUNDS: usize = 2;
 /// Runs that are being filled at the same time.
 const OPEN: usize = 4;
 
@@ -233,12 +235,12 @@ impl<S: Slot> Slab<S> {
     }
 
     /// Empties the bucket that comes first, and hands out each slot of it with its place. Those of a
-    /// run are shown to `touch` before: what `visit` will need of memory far away can be fetched for
-    /// all of them at once.
+    /// run are shown to `touch` before, round by round: what `visit` will need of memory far away can be
+    /// fetched for all of them at once, and then what that leads to.
     pub(super) fn empty_first<W>(
         &mut self,
         with: &mut W,
-        touch: impl Fn(&W, Place, &S),
+        touch: impl Fn(&W, &S, usize),
         mut visit: impl FnMut(&mut W, Place, &S),
     ) {
         let Some((number, bucket)) = self.buckets.pop_first() else {
@@ -255,9 +257,10 @@ impl<S: Slot> Slab<S> {
                 capture.copy(&self.chunks, chunk * RUNS_OF_CHUNK + at / RUN);
             }
             let slots = &mut self.chunks[chunk][at..at + RUN];
-            let occupied = (first..).zip(slots.iter());
-            for (place, slot) in occupied.filter(|(_, slot)| slot.is_occupied()) {
-                touch(with, place, slot);
+            for round in 0..ROUNDS {
+                for slot in slots.iter().filter(|slot| slot.is_occupied()) {
+                    touch(with, slot, round);
+                }
             }
             for (place, slot) in (first..).zip(slots) {
                 if slot.is_occupied() {
