@@ -1,4 +1,4 @@
-//! First contacts by window pane and key. A cohort moves as a whole: from one pane to the next it is
+//! First contacts by window pane and route. A cohort moves as a whole: from one pane to the next it is
 //! followed for longer, and each step of the horizon counts it in and later out again. So its panes
 //! are added up once, and not row by row for each step.
 
@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use smallvec::SmallVec;
 
-use super::first_rows::{Fate, FirstRow, Packed, PackedFirstRow};
+use super::first_rows::{Fate, FirstRow, PackedFirstRow};
 use super::marks::Marks;
 use super::routes::{KeyId, RouteId};
 use super::window::WindowCell;
@@ -172,8 +172,7 @@ struct Cohort {
 
 impl Cohort {
     fn add(&mut self, row: FirstRow) {
-        self.recent
-            .extend(Packed::new(row.route, row.fate, row.count));
+        self.recent.extend(PackedFirstRow::of(row));
         if self.recent.len() >= RUN {
             self.settle();
         }
@@ -220,7 +219,7 @@ struct Moving<'c> {
 impl Moving<'_> {
     /// The number of the first route that has not been counted.
     fn next_route(&self) -> Option<u32> {
-        self.rest.first().map(|row| row.of().0)
+        self.rest.first().map(|row| row.route().0)
     }
 
     /// Counts the routes before `bound`.
@@ -231,12 +230,12 @@ impl Moving<'_> {
         counted: &mut Counted<'_>,
     ) {
         let mut contacts = FirstContacts::default();
-        while let Some(route) = self.rest.first().map(|row| row.of())
+        while let Some(route) = self.rest.first().map(|row| row.route())
             && route.0 < bound
         {
             contacts.clear();
             while let Some((row, rest)) = self.rest.split_first()
-                && row.of() == route
+                && row.route() == route
             {
                 contacts.add_row(row.fate(), row.count());
                 self.rest = rest;
@@ -281,7 +280,7 @@ impl Counted<'_> {
 }
 
 /// Adds up what has the same order, and brings it in order.
-fn add_up<I: Copy + Ord>(rows: &mut Vec<Packed<I>>) {
+fn add_up(rows: &mut Vec<PackedFirstRow>) {
     // The stable sort finds that most is in order already.
     rows.sort_by_key(|row| row.order());
     rows.dedup_by(|later, earlier| earlier.merge(*later));

@@ -22,6 +22,8 @@ pub(super) enum Fate {
 }
 
 impl Fate {
+    /// How many there are, numbered from 0.
+    pub(super) const COUNT: usize = STEPS + 2;
     const RESOLVED: u8 = 28;
     const FAILED: u8 = 29;
 
@@ -58,34 +60,31 @@ const FATE_MASK: i32 = (1 << FATE_BITS) - 1;
 /// What a word can count; more takes several rows.
 const MOST: i32 = i32::MAX >> FATE_BITS;
 
-/// First contacts of a route or key that came to the same, in eight bytes.
+/// A [`FirstRow`] in eight bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Packed<I> {
-    of: I,
+pub(super) struct PackedFirstRow {
+    route: RouteId,
     word: i32,
 }
 
-/// A [`FirstRow`].
-pub(super) type PackedFirstRow = Packed<RouteId>;
-
-impl<I: Copy + Ord> Packed<I> {
-    /// What holds `count`, which is nearly always one.
-    pub(super) fn new(of: I, fate: Fate, count: i32) -> impl Iterator<Item = Self> {
+impl PackedFirstRow {
+    /// What holds a row, which is nearly always one.
+    pub(super) fn of(row: FirstRow) -> impl Iterator<Item = Self> {
+        let FirstRow { route, fate, count } = row;
         let mut left = count;
         std::iter::from_fn(move || {
             let part = left.clamp(-MOST, MOST);
             left -= part;
             (part != 0).then(|| Self {
-                of,
+                route,
                 word: part << FATE_BITS | i32::from(fate.number()),
             })
         })
     }
 
-    /// The route or key.
     #[inline]
-    pub(super) fn of(self) -> I {
-        self.of
+    pub(super) fn route(self) -> RouteId {
+        self.route
     }
 
     #[inline]
@@ -100,9 +99,9 @@ impl<I: Copy + Ord> Packed<I> {
         self.word >> FATE_BITS
     }
 
-    /// Those of one route or key and fate, and they alone, have the same.
-    pub(super) fn order(self) -> (I, i32) {
-        (self.of, self.word & FATE_MASK)
+    /// Those of one route and fate, and they alone, have the same.
+    pub(super) fn order(self) -> (RouteId, i32) {
+        (self.route, self.word & FATE_MASK)
     }
 
     /// Adds one of the same order, if there is room for both in one; says whether it has.
@@ -114,13 +113,11 @@ impl<I: Copy + Ord> Packed<I> {
         self.word = sum << FATE_BITS | self.word & FATE_MASK;
         true
     }
-}
 
-impl PackedFirstRow {
     #[inline]
     pub(super) fn row(self) -> FirstRow {
         FirstRow {
-            route: self.of,
+            route: self.route,
             fate: self.fate(),
             count: self.count(),
         }
@@ -129,7 +126,7 @@ impl PackedFirstRow {
     fn read(bytes: [u8; 8]) -> Option<Self> {
         let [r0, r1, r2, r3, w0, w1, w2, w3] = bytes;
         let packed = Self {
-            of: RouteId(u32::from_le_bytes([r0, r1, r2, r3])),
+            route: RouteId(u32::from_le_bytes([r0, r1, r2, r3])),
             word: i32::from_le_bytes([w0, w1, w2, w3]),
         };
         let fate = Fate::from_number(u8::try_from(packed.word & FATE_MASK).ok()?);
@@ -189,7 +186,7 @@ impl FirstRows {
             rows: spare.take(),
             offsets_ms: Vec::new(),
         });
-        for packed in Packed::new(row.route, row.fate, row.count) {
+        for packed in PackedFirstRow::of(row) {
             pane.rows.push(packed);
             if self.exact_moments {
                 let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
@@ -231,7 +228,7 @@ impl FirstRows {
             }
             let rows = entry.remove().rows;
             for row in &rows {
-                routes.release(row.of);
+                routes.release(row.route);
             }
             self.spare.give(rows);
         }
@@ -261,7 +258,7 @@ impl FirstRows {
         };
         for at in rows {
             let Some(row) = pane.rows.get(at) else { return };
-            bytes.extend_from_slice(&number_of(numbers, row.of).0.to_le_bytes());
+            bytes.extend_from_slice(&number_of(numbers, row.route).0.to_le_bytes());
             bytes.extend_from_slice(&row.word.to_le_bytes());
             if let Some(offset_ms) = pane.offsets_ms.get(at) {
                 bytes.extend_from_slice(&offset_ms.to_le_bytes());
@@ -287,7 +284,8 @@ impl FirstRows {
             let Some((head, offset)) = row.split_first_chunk() else {
                 return false;
             };
-            let Some(packed) = PackedFirstRow::read(*head).filter(|packed| adopt(packed.of)) else {
+            let Some(packed) = PackedFirstRow::read(*head).filter(|packed| adopt(packed.route))
+            else {
                 return false;
             };
             known.rows.push(packed);
@@ -319,7 +317,7 @@ mod tests {
                     fate,
                     count,
                 };
-                let packed = Packed::new(row.route, fate, count);
+                let packed = PackedFirstRow::of(row);
                 let rows: Vec<FirstRow> = packed.map(PackedFirstRow::row).collect();
                 assert_eq!(rows, [row]);
             }
@@ -328,8 +326,12 @@ mod tests {
 
     #[test]
     fn what_is_too_much_for_one_row_takes_several() {
-        let packed = Packed::new(RouteId(5), Fate::Resolved, -MOST - 2);
-        let counts: Vec<i32> = packed.map(Packed::count).collect();
+        let packed = PackedFirstRow::of(FirstRow {
+            route: RouteId(5),
+            fate: Fate::Resolved,
+            count: -MOST - 2,
+        });
+        let counts: Vec<i32> = packed.map(PackedFirstRow::count).collect();
         assert_eq!(counts, [-MOST, -2]);
     }
 
@@ -337,7 +339,7 @@ mod tests {
     fn there_are_thirty_fates() {
         for number in 0..=u8::MAX {
             let fate = Fate::from_number(number);
-            assert_eq!(fate.is_some(), number < 30);
+            assert_eq!(fate.is_some(), usize::from(number) < Fate::COUNT);
             assert!(fate.is_none_or(|fate| fate.number() == number));
         }
     }

@@ -12,9 +12,6 @@ use crate::window::Range;
 /// every record has a route of its own.
 const MOST_ROUTES: usize = 2048;
 
-/// Fates there are.
-const FATES: usize = 30;
-
 /// Says that a route has no sum.
 const NO_PLACE: u32 = u32::MAX;
 
@@ -131,7 +128,7 @@ impl Sums {
 /// How many first contacts of each route came to what.
 #[derive(Debug)]
 pub(super) struct Fates {
-    counts: ByRoute<[i32; FATES]>,
+    counts: ByRoute<[i32; Fate::COUNT]>,
 }
 
 impl Fates {
@@ -165,7 +162,7 @@ impl Fates {
     }
 }
 
-fn each_fate(route: RouteId, counts: &[i32; FATES], visit: &mut impl FnMut(FirstRow)) {
+fn each_fate(route: RouteId, counts: &[i32; Fate::COUNT], visit: &mut impl FnMut(FirstRow)) {
     for (number, count) in (0_u8..).zip(counts) {
         if let (Some(fate), true) = (Fate::from_number(number), *count != 0) {
             visit(FirstRow {
