@@ -193,6 +193,8 @@ function open() {
     lost,
   }, silence);
   recall();
+  // What stands there until the first answer is of what was wanted before, and is not to look live.
+  showHealth();
 }
 
 /** Reads the past hours of what the tiles show. */

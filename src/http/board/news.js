@@ -128,7 +128,7 @@ export class Freshness {
       write(this.health, HEALTH[health]);
     }
     write(this.clock, at ? clock(at) : "");
-    if (at) this.clock.dateTime = new Date(at).toISOString();
+    this.clock.dateTime = at ? new Date(at).toISOString() : "";
     const wrong = health !== "live" && health !== "connecting";
     this.bar.hidden = !wrong;
     if (wrong) {
