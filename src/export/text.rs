@@ -108,6 +108,7 @@ mod tests {
         assert_eq!(float(0.1), "0.1");
         assert_eq!(float(312.25), "312.25");
         assert_eq!(float(1e300), "1e+300");
+        assert_eq!(float(1e-7), "1e-7");
         assert_eq!(quantile_name(500), "0.5");
         assert_eq!(quantile_name(950), "0.95");
     }
