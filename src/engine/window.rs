@@ -199,7 +199,8 @@ impl Window {
             let Some((bucket, _)) = row.buckets.first() else {
                 continue;
             };
-            for key in &stored.routes.route(*route).keys {
+            let keys = stored.routes.route(*route).keys.iter();
+            for (key, _) in keys.zip(stored.has_quantiles).filter(|key| *key.1) {
                 self.fetch_bucket(*key, *bucket);
             }
         }
