@@ -181,8 +181,7 @@ impl Index {
         line.map_or(0, |line| line.tags[0])
     }
 
-    /// Reads the line behind that one where something went past it, as past a fifth of the lines of a
-    /// full shard.
+    /// Reads the line behind that one, where something went past it.
     #[inline]
     pub(super) fn touch_behind(&self, hash: u64) -> u8 {
         let shard = &self.shards[shard_of(hash)];
