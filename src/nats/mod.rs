@@ -26,7 +26,7 @@ pub use error::Error;
 pub use link::{Link, LinkState};
 pub use retry::Retry;
 pub use settings::*;
-pub use subject::overlap;
+pub use subject::{covers, overlap};
 
 use tokio::sync::watch;
 

@@ -21,6 +21,27 @@ pub fn overlap(one: &str, other: &str) -> bool {
     }
 }
 
+/// Whether every subject that matches `narrow` matches `wide`; a subject is a pattern as well.
+///
+/// ```
+/// use cxpulse::nats::covers;
+/// assert!(covers("cx.>", "cx.surveys.*"));
+/// assert!(covers("cx.*", "cx.surveys"));
+/// assert!(!covers("cx.*.eu", "cx.surveys.*"));
+/// ```
+pub fn covers(wide: &str, narrow: &str) -> bool {
+    let mut wides = wide.split('.');
+    let mut narrows = narrow.split('.');
+    loop {
+        match (wides.next(), narrows.next()) {
+            (None, None) | (Some(">"), Some(_)) => return true,
+            (Some("*"), Some(token)) if token != ">" => {}
+            (Some(a), Some(b)) if a == b => {}
+            _ => return false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +59,29 @@ mod tests {
         assert!(overlap("cx.dead_letter", "cx.dead_letter"));
         assert!(!overlap("cx.dead_letter", "cx.dead"));
         assert!(!overlap("cx.interactions.>", "cx.alerts.fcr"));
+    }
+
+    #[test]
+    fn what_is_covered_is_matched_whatever_it_is() {
+        for (wide, narrow) in [
+            (">", ">"),
+            (">", "*"),
+            ("cx.>", "cx.*.>"),
+            ("cx.*.>", "cx.a.b"),
+            ("cx.a", "cx.a"),
+        ] {
+            assert!(covers(wide, narrow), "{wide} {narrow}");
+        }
+        for (wide, narrow) in [
+            ("*", ">"),
+            ("cx.>", "cx"),
+            ("cx.*", "cx.>"),
+            ("cx.a", "cx.*"),
+            ("cx.a", "cx.a.b"),
+            ("cx.a.b", "cx.a"),
+            ("cx.*.>", "cx.>"),
+        ] {
+            assert!(!covers(wide, narrow), "{wide} {narrow}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What is asked of the JetStream API and what it answers, as far as it matters here.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A stream as the server describes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -60,6 +61,15 @@ pub struct StreamConfig {
     /// What it stores; empty for a mirror.
     #[serde(default)]
     pub subjects: Vec<String>,
+    /// The stream that it is a copy of.
+    #[serde(default)]
+    pub mirror: Option<Value>,
+    /// Streams whose messages it takes besides.
+    #[serde(default)]
+    pub sources: Option<Vec<Value>>,
+    /// How subjects are changed before messages are stored.
+    #[serde(default)]
+    pub subject_transform: Option<Value>,
     /// How long messages are kept, nanoseconds; 0 is for ever.
     #[serde(default)]
     pub max_age: u64,

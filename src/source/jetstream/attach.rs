@@ -5,8 +5,11 @@ use std::time::Duration;
 use async_nats::Subscriber;
 use tracing::{info, warn};
 
+use super::subjects::{Ours, all_is_wanted};
 use super::{Cursor, End, Source, nanos};
-use crate::nats::{ApiError, ConsumerRequest, Deliver, Retry, StreamInfo, StreamRequest, stopped};
+use crate::nats::{
+    ApiError, ConsumerRequest, Deliver, Retry, StreamConfig, StreamInfo, StreamRequest, stopped,
+};
 use crate::source::{Attached, Error, SourceEvent, StreamIdentity};
 use crate::time::Timestamp;
 
@@ -43,6 +46,8 @@ pub(super) struct Consumer {
     pub(super) pending: u64,
     /// The message that we know and that may come first: sequence and store time.
     pub(super) known: Option<(u64, Timestamp)>,
+    /// What is ours among all that the stream holds; `None` when the server sends nothing else.
+    pub(super) ours: Option<Ours>,
     /// Connections made when this consumer was.
     pub(super) connects: u64,
 }
@@ -137,6 +142,12 @@ impl Source {
         Ok(info)
     }
 
+    /// What tells our messages from others, when the whole stream is to be sent.
+    fn ours(&self, stream: &StreamConfig) -> Option<Ours> {
+        let wanted = &self.settings.subjects;
+        (!self.is_mixed && all_is_wanted(stream, wanted)).then(|| Ours::of(wanted))
+    }
+
     async fn make_consumer(
         &mut self,
         info: &StreamInfo,
@@ -156,10 +167,14 @@ impl Source {
                 reason: error.to_string(),
             }))
         })?;
+        let ours = self.ours(&info.config);
         let request = ConsumerRequest {
             name: self.next_consumer_name(),
             deliver,
-            filter_subjects: self.settings.subjects.clone(),
+            filter_subjects: match ours {
+                Some(_) => Vec::new(),
+                None => self.settings.subjects.clone(),
+            },
             inactive_threshold: nanos(INACTIVE_THRESHOLD),
             description: format!("cxpulse instance {}", self.instance),
         };
@@ -205,6 +220,7 @@ impl Source {
             subscriber,
             pending,
             known,
+            ours,
             connects,
         })
     }

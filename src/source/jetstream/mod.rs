@@ -11,6 +11,9 @@
 //!   did not arrive, nothing be pending that is not sent;
 //! - after every reconnect it is made anew, since messages may have gone into the dead connection.
 //!
+//! A stream that stores nothing but what we want is asked for whole ([`subjects`]). Should something
+//! else come, then by a consumer that filters.
+//!
 //! A resumed consumer begins *with* the message at our position, not behind it: when that message
 //! has another store time the stream was rewritten under us (a server that lost its tail gives
 //! sequences out again). It is not handed out twice.
@@ -30,10 +33,10 @@
 mod attach;
 mod audit;
 mod compare;
-
 mod reply;
 mod session;
 mod status;
+mod subjects;
 mod tally;
 
 use std::sync::Arc;
@@ -105,6 +108,8 @@ struct Source {
     left_behind: Vec<String>,
     /// Messages of ours known to be stored behind the position; 0 before the first consumer.
     pending: u64,
+    /// The stream holds messages that are not ours, though its settings do not say so.
+    is_mixed: bool,
 }
 
 /// What is to be read next.
@@ -151,6 +156,7 @@ impl Source {
             epoch: 0,
             left_behind: Vec::new(),
             pending: 0,
+            is_mixed: false,
         }
     }
 

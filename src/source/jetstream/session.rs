@@ -12,7 +12,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::warn;
 
 use super::attach::Consumer;
-use super::tally::{CONSUMER_ANSWER, Harvest, REQUEST_MESSAGES, STREAM_ANSWER, Tally};
+use super::tally::{
+    CONSUMER_ANSWER, Harvest, REQUEST_MESSAGES, REQUESTS_UNDER_WAY, STREAM_ANSWER, Tally,
+};
 use super::{Cursor, End, HEARTBEAT, Source, nanos};
 use crate::nats::{LinkState, Retry, stopped};
 use crate::source::{
@@ -25,6 +27,9 @@ const REQUEST_BYTES: u64 = 4 * 1024 * 1024;
 /// After that a request ends by itself and is made again: a server that has lost track of who waits
 /// for messages, as after a change of the stream's leader, is reminded by it.
 const REQUEST_EXPIRES: Duration = HEARTBEAT;
+/// Requests have so many reply subjects in turn, as many as may be under way: a server keeps what it
+/// finds out about a subject, and has to find it out for each that is new.
+const TOKENS: u64 = REQUESTS_UNDER_WAY;
 /// Asked of the server while a request waits; it wants at least two of them in a request.
 const REQUEST_HEARTBEAT: Duration = Duration::from_millis(2500);
 /// Silence longer than this, half a heartbeat past the one that is due, means that something is
@@ -51,7 +56,7 @@ struct Session<'a> {
     subscriber: Subscriber,
     link: watch::Receiver<LinkState>,
     connects: u64,
-    /// Number of the last request.
+    /// Number of the last request, from 0 to [`TOKENS`].
     request: u64,
     tally: Tally,
     audits: Interval,
@@ -81,6 +86,7 @@ impl<'a> Session<'a> {
                 consumer.known,
                 consumer.pending,
                 request_bytes,
+                consumer.ours,
             ),
             inbox,
             subscriber: consumer.subscriber,
@@ -111,7 +117,7 @@ impl<'a> Session<'a> {
     /// Keeps requests under way.
     async fn ask(&mut self) -> Result<(), End> {
         while let Some(bytes) = self.tally.next_request() {
-            self.request += 1;
+            self.request = (self.request + 1) % TOKENS;
             let call = format!("CONSUMER.MSG.NEXT.{}.{}", self.identity.name, self.name);
             let request = format!(
                 r#"{{"batch":{REQUEST_MESSAGES},"max_bytes":{bytes},"expires":{},"idle_heartbeat":{}}}"#,
@@ -230,6 +236,7 @@ impl<'a> Session<'a> {
         if quiet && pending == 0 && (harvest.heartbeat || harvest.up_to_date.is_some()) {
             self.tell_idle().await?;
         }
+        self.source.is_mixed |= self.tally.is_mixed();
         if let Some(reason) = harvest.reset {
             return Err(End::Reset(reason));
         }

@@ -6,6 +6,7 @@ use async_nats::Message;
 use super::audit::{Audit, Finding};
 use super::reply;
 use super::status::{self, Status};
+use super::subjects::Ours;
 use crate::nats::{ConsumerInfo, StreamInfo, parse_answer};
 use crate::source::message::envelope;
 use crate::source::{Envelope, Gap, GapCause, ResetReason};
@@ -15,7 +16,7 @@ use crate::time::Timestamp;
 pub(super) const REQUEST_MESSAGES: u64 = 500;
 /// Requests under way: what they bring is more than the engine takes while it has the core to itself,
 /// so that neither server nor engine waits for the other.
-const REQUESTS_UNDER_WAY: u64 = 16;
+pub(super) const REQUESTS_UNDER_WAY: u64 = 16;
 /// Bytes that all of them may bring, and bytes that they are expected to bring: what waits for longer
 /// has left the cache when it is its turn. Neither leads to fewer than [`FEWEST_REQUESTS`].
 const MOST_BYTES_UNDER_WAY: u64 = 64 * 1024 * 1024;
@@ -45,6 +46,10 @@ pub(super) struct Tally {
     last: Last,
     /// Messages to come until caught up; `None` once that was told.
     remaining: Option<u64>,
+    /// What is ours among all that comes; `None` when nothing else does.
+    ours: Option<Ours>,
+    /// Something else came: the server has to pick what is ours.
+    is_mixed: bool,
     audit: Audit,
 }
 
@@ -81,6 +86,7 @@ impl Tally {
         known: Option<(u64, Timestamp)>,
         pending: u64,
         request_bytes: u64,
+        ours: Option<Ours>,
     ) -> Self {
         let again = u64::from(known.is_some());
         Self {
@@ -95,6 +101,8 @@ impl Tally {
                 pending: pending + again,
             },
             remaining: Some(pending),
+            ours,
+            is_mixed: false,
             audit: Audit::default(),
         }
     }
@@ -120,6 +128,11 @@ impl Tally {
     /// Messages stored behind the last one.
     pub(super) fn pending(&self) -> u64 {
         self.last.pending
+    }
+
+    /// A message came that is not ours.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.is_mixed
     }
 
     /// True once: when as many came as were pending at the beginning, or none is pending.
@@ -195,6 +208,15 @@ impl Tally {
             return;
         }
         harvest.gaps.extend(vanished(last, next));
+        if !self
+            .ours
+            .as_ref()
+            .is_none_or(|ours| ours.has(&message.subject))
+        {
+            self.is_mixed = true;
+            harvest.reset = Some(ResetReason::StreamChanged);
+            return;
+        }
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
         let envelope = envelope(message, reply.stream_sequence, reply.stored_at);
         harvest.envelopes.push(envelope);
@@ -334,7 +356,7 @@ mod tests {
     }
 
     fn fresh(pending: u64) -> Tally {
-        Tally::new("_INBOX.a.".into(), 0, None, pending, 1000)
+        Tally::new("_INBOX.a.".into(), 0, None, pending, 1000, None)
     }
 
     #[test]
@@ -362,7 +384,7 @@ mod tests {
     fn large_messages_are_asked_for_by_fewer_requests() {
         const MIB: u64 = 1024 * 1024;
         for (request_bytes, expected) in [(MIB, 16), (4 * MIB, 16), (8 * MIB, 8), (64 * MIB, 4)] {
-            let mut tally = Tally::new("_INBOX.a.".into(), 0, None, 0, request_bytes);
+            let mut tally = Tally::new("_INBOX.a.".into(), 0, None, 0, request_bytes, None);
             let requests: Vec<u64> = std::iter::from_fn(|| tally.next_request()).collect();
             assert_eq!(requests, vec![request_bytes; expected]);
         }
@@ -408,7 +430,7 @@ mod tests {
     /// An account that begins with message 7, known to be stored then, and has one more pending.
     fn resumed(stored_ms: i64) -> Tally {
         let known = Some((7, Timestamp::from_millis(stored_ms)));
-        Tally::new("_INBOX.a.".into(), 7, known, 1, 1000)
+        Tally::new("_INBOX.a.".into(), 7, known, 1, 1000, None)
     }
 
     #[test]
@@ -435,6 +457,27 @@ mod tests {
     fn when_the_known_message_was_deleted_the_first_one_is_new() {
         let harvest = resumed(STORED_MS).judge(&mut vec![delivered(9, 1, 0)]);
         assert_eq!(harvest.envelopes.len(), 1);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_to_the_server_from_then_on() {
+        let ours = Ours::of(&["cx.surveys.>".to_owned()]);
+        let mut tally = Tally::new("_INBOX.a.".into(), 0, None, 3, 1000, Some(ours));
+        let foreign = |number| {
+            let reply = format!("$JS.ACK.CX.c.1.{number}.{number}.{STORED_MS}000000.1");
+            message("cx.alerts.a", &reply, "{}")
+        };
+        let harvest = tally.judge(&mut vec![
+            delivered(1, 1, 2),
+            foreign(2),
+            delivered(3, 3, 0),
+        ]);
+        assert!(tally.is_mixed());
+        assert_eq!(harvest.reset, Some(ResetReason::StreamChanged));
+        assert_eq!(harvest.envelopes.len(), 1);
+        let mut filtered = fresh(1);
+        assert_eq!(filtered.judge(&mut vec![foreign(1)]).envelopes.len(), 1);
+        assert!(!filtered.is_mixed());
     }
 
     #[test]

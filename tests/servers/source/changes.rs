@@ -7,7 +7,7 @@ use super::{
     Reading, WITHIN, assert_numbers, earliest, numbers, publish, stream, waiting_requests,
 };
 use crate::support::broker::Broker;
-use crate::support::nats_raw::Publish;
+use crate::support::nats_raw::{Publish, RawNats};
 use crate::support::process;
 use crate::support::tools::require_tool;
 
@@ -234,4 +234,43 @@ fn foreign_messages_that_expired_unseen_are_no_gap() {
     let mut later = Reading::start(&broker, resume);
     assert_numbers(&later.messages(2), 10..12);
     assert_eq!(later.gaps, []);
+}
+
+#[test]
+fn a_stream_of_our_subjects_is_read_whole_until_something_else_comes() {
+    let binary = require_tool!("nats-server");
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start_new(&binary, folder.path());
+    let mut nats = broker.client();
+    // Subjects that the newest consumer is sent.
+    let filters = |client: &mut RawNats| {
+        let newest = client.consumers("CX").unwrap().into_iter().max().unwrap();
+        let call = format!("CONSUMER.INFO.CX.{newest}");
+        let info = client.api(&call, &json!(null)).unwrap();
+        info["config"]["filter_subjects"].clone()
+    };
+    let ours = ["cx.interactions.*", "cx.surveys.>"];
+    let mut settings = nats.create_stream("CX", &ours, &json!({})).unwrap()["config"].clone();
+    let survey = Publish::new("cx.surveys.x", "0");
+    nats.publish_acknowledged(&[survey]).unwrap();
+    let mut reading = Reading::start(&broker, earliest());
+    assert_numbers(&reading.messages(1), 0..1);
+    assert_eq!(filters(&mut nats), json!(null));
+
+    settings["subjects"] = json!(["cx.>"]);
+    nats.api("STREAM.UPDATE.CX", &settings).unwrap();
+    publish(&mut nats, 1..2_000);
+    assert_numbers(&reading.messages(1_999), 1..2_000);
+    assert_eq!(reading.resets, [ResetReason::StreamChanged]);
+    assert_eq!(filters(&mut nats).as_array().map(Vec::len), Some(2));
+    assert_eq!((reading.gaps.len(), reading.changes.len()), (0, 0));
+    reading.stop();
+
+    // What is stored stays, whatever the settings say afterwards.
+    settings["subjects"] = json!(ours);
+    nats.api("STREAM.UPDATE.CX", &settings).unwrap();
+    let mut again = Reading::start(&broker, earliest());
+    assert_numbers(&again.messages(2_000), 0..2_000);
+    assert_eq!(again.resets, [ResetReason::StreamChanged]);
+    assert_eq!(again.gaps, []);
 }
