@@ -4,7 +4,7 @@
 use async_nats::Message;
 
 use super::audit::{Audit, Finding};
-use super::reply;
+use super::reply::Replies;
 use super::status::{self, Status};
 use super::subjects::Ours;
 use crate::nats::{ConsumerInfo, StreamInfo, parse_answer};
@@ -33,6 +33,7 @@ pub(super) const CONSUMER_ANSWER: &str = "consumer";
 pub(super) struct Tally {
     /// Begin of the subjects on which we are answered, up to the token.
     inbox: String,
+    replies: Replies,
     /// Messages that were asked for and have not come.
     outstanding: u64,
     /// Bytes that one request may bring.
@@ -91,6 +92,7 @@ impl Tally {
         let again = u64::from(known.is_some());
         Self {
             inbox,
+            replies: Replies::default(),
             outstanding: 0,
             request_bytes,
             mean_bytes: 0,
@@ -182,7 +184,11 @@ impl Tally {
     }
 
     fn take_message(&mut self, message: Message, harvest: &mut Harvest) {
-        let Some(reply) = message.reply.as_deref().and_then(reply::parse) else {
+        let Some(reply) = message
+            .reply
+            .as_deref()
+            .and_then(|reply| self.replies.read(reply))
+        else {
             // Not from the consumer: somebody wrote to our inbox.
             return;
         };
