@@ -17,7 +17,7 @@ pub struct Counters {
 pub enum ResetReason {
     /// The connection was lost or replaced; messages may have been sent into the dead one.
     Disconnected,
-    /// Neither message nor heartbeat came when it was due.
+    /// Neither message nor any other sign of life came when it was due.
     HeartbeatMissed,
     /// The consumer's sequence did not rise by one: a message was lost on the way or taken by
     /// somebody else who pulls from our consumer.

@@ -1,4 +1,4 @@
-//! A second look at stream and consumer from outside, for what heartbeats do not show: messages
+//! A second look at stream and consumer from outside, for what silence does not show: messages
 //! that went to somebody else or nowhere, a consumer that starves, a stream that was rewound.
 
 use crate::nats::{ConsumerInfo, StreamInfo};

@@ -6,7 +6,7 @@
 //!
 //! - its own sequence must rise by exactly one per message (gaps in the *stream* sequence are
 //!   legal: foreign subjects, deleted messages);
-//! - heartbeats or messages must come within one and a half [`HEARTBEAT`];
+//! - messages or ends of requests, which last one [`HEARTBEAT`], must come within one and a half;
 //! - every [`HEARTBEAT`] an audit asks for the states of stream and consumer: nothing may be delivered that
 //!   did not arrive, nothing be pending that is not sent;
 //! - after every reconnect it is made anew, since messages may have gone into the dead connection.

@@ -162,7 +162,7 @@ mod tests {
             "",
         ]);
         let told: Vec<_> = found.iter().map(Option::is_some).collect();
-        let expected = [1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0].map(|told| told == 1);
+        let expected = [1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0].map(|is_read| is_read == 1);
         assert_eq!(told, expected);
     }
 

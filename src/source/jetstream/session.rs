@@ -24,14 +24,13 @@ use crate::source::{
 
 /// Bytes a request may bring: bounds what lies in memory. A larger message raises it.
 const REQUEST_BYTES: u64 = 4 * 1024 * 1024;
-/// After that a request ends by itself and is made again: a server that has lost track of who waits
-/// for messages, as after a change of the stream's leader, is reminded by it.
+/// After that a request ends by itself and is made again. It is the sign of life that a server gives
+/// while nothing comes (heartbeats besides would cost it a look at the clock for each message), and
+/// one that has lost track of who waits, as after a change of the stream's leader, is reminded by it.
 const REQUEST_EXPIRES: Duration = HEARTBEAT;
 /// Requests have so many reply subjects in turn, as many as may be under way: a server keeps what it
 /// finds out about a subject, and has to find it out for each that is new.
 const TOKENS: u64 = REQUESTS_UNDER_WAY;
-/// Asked of the server while a request waits; it wants at least two of them in a request.
-const REQUEST_HEARTBEAT: Duration = Duration::from_millis(2500);
 /// Silence longer than this, half a heartbeat past the one that is due, means that something is
 /// wrong: it leaves the other half for what it takes to be read from again within two.
 const PATIENCE: Duration = Duration::from_millis(7500);
@@ -120,9 +119,8 @@ impl<'a> Session<'a> {
             self.request = (self.request + 1) % TOKENS;
             let call = format!("CONSUMER.MSG.NEXT.{}.{}", self.identity.name, self.name);
             let request = format!(
-                r#"{{"batch":{REQUEST_MESSAGES},"max_bytes":{bytes},"expires":{},"idle_heartbeat":{}}}"#,
+                r#"{{"batch":{REQUEST_MESSAGES},"max_bytes":{bytes},"expires":{}}}"#,
                 nanos(REQUEST_EXPIRES),
-                nanos(REQUEST_HEARTBEAT),
             );
             self.call(&call, &self.request.to_string(), request.into())
                 .await?;

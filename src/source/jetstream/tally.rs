@@ -233,6 +233,7 @@ impl Tally {
         match status::read(message) {
             Some(Status::Heartbeat) => harvest.heartbeat = true,
             Some(Status::Ended { undelivered: said }) => {
+                harvest.heartbeat = true;
                 self.outstanding = self.outstanding.saturating_sub(undelivered(said));
             }
             Some(Status::TooLarge { undelivered: said }) => {
