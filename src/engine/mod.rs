@@ -16,6 +16,7 @@ mod contact;
 mod delta;
 mod filling;
 mod first_rows;
+mod followed;
 mod gathered;
 mod history;
 mod index;

@@ -1,15 +1,14 @@
 //! One window: the ranges it covers, and its counts by key.
 
-use std::hint::black_box;
-
 use super::cohorts::{Cohorts, Counted, Covered, FirstContacts, Parts};
 use super::first_rows::{Fate, FirstRow, FirstRows};
+use super::followed::Followed;
 use super::marks::Marks;
 use super::routes::{KeyId, RouteId, Routes};
 use super::row::Row;
 use super::rows::Rows;
 use super::sums::Sum;
-use crate::kpi::{Buckets, Count, MatureTotals, Survival, Totals};
+use crate::kpi::{Buckets, Count, MatureTotals, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, Ranges, WindowGeometry};
 
@@ -19,8 +18,11 @@ pub(super) struct WindowCell {
     /// What the window has beyond the sum that all windows share, and lacks of it: nearly all that
     /// comes is in every window and is added to that sum alone. See [`super::panes::Panes`].
     pub(super) own: Totals,
+    /// First contacts of the mature cohort.
     pub(super) mature: MatureTotals,
-    pub(super) survival: Option<Box<Survival>>,
+    /// Those that are followed, in a window longer than the horizon.
+    pub(super) followed: Followed,
+    /// Handle times, at breakdowns that keep their quantiles.
     pub(super) buckets: Buckets,
 }
 
@@ -336,8 +338,9 @@ impl Window {
     /// The same for what counts first contacts.
     #[inline]
     pub(super) fn fetch_survival(&self, key: KeyId) {
-        let cell = self.cells.get(key.at());
-        black_box(cell.and_then(|cell| Some(cell.survival.as_ref()?.first)));
+        if let Some(cell) = self.cells.get(key.at()) {
+            cell.followed.fetch_first();
+        }
     }
 
     /// The same for what the window has of its own.
