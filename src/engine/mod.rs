@@ -23,6 +23,7 @@ mod index;
 mod kept_view;
 mod ledger;
 mod marks;
+mod numbers;
 mod pane_capture;
 mod panes;
 mod past;

@@ -124,7 +124,8 @@ impl Count {
     }
 }
 
-/// A measured quantity whose sum of squares is kept, for the deviation behind a mean's interval.
+/// A measured quantity whose sum of squares is kept, for the deviation behind a mean's interval; in the
+/// order of their sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Measure {
@@ -132,12 +133,12 @@ pub enum Measure {
     HandleTime,
     /// Wait of answered interactions, milliseconds.
     Wait,
+    /// Time to resolution, milliseconds.
+    Episode,
     /// Satisfaction score, thousandths.
     Csat,
     /// Effort score, thousandths.
     Ces,
-    /// Time to resolution, milliseconds.
-    Episode,
 }
 
 impl Measure {
@@ -147,10 +148,21 @@ impl Measure {
     pub const ALL: [Self; Self::LENGTH] = [
         Self::HandleTime,
         Self::Wait,
+        Self::Episode,
         Self::Csat,
         Self::Ces,
-        Self::Episode,
     ];
+
+    /// The sum of its values.
+    pub const fn sum(self) -> Count {
+        match self {
+            Self::HandleTime => Count::HandleTimeMs,
+            Self::Wait => Count::AnsweredWaitMs,
+            Self::Episode => Count::EpisodesMs,
+            Self::Csat => Count::CsatMilli,
+            Self::Ces => Count::CesMilli,
+        }
+    }
 
     /// The place of its sum of squares in a [`Totals`].
     #[expect(
@@ -252,6 +264,7 @@ mod tests {
         for (index, measure) in Measure::ALL.into_iter().enumerate() {
             assert_eq!(measure.index(), index);
         }
+        assert!(Measure::ALL.is_sorted_by_key(|measure| measure.sum().index()));
     }
 
     #[test]
