@@ -20,6 +20,7 @@ mod followed;
 mod gathered;
 mod history;
 mod index;
+mod kept_totals;
 mod kept_view;
 mod ledger;
 mod marks;

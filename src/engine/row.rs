@@ -24,24 +24,21 @@ const OF_ONE: u8 = 1 << (Measure::LENGTH + 1);
 /// No value of 64 bits has its handle-time bucket there.
 const BUCKETS: u16 = 8192;
 
-/// Numbers of what a resolved episode counts; its milliseconds follow the count.
+/// Number of the count that is the sum of the first measure.
+const FIRST_SUM: u8 = Measure::ALL[0].sum().number();
+/// Numbers of what a resolved episode counts.
 const EPISODES: u8 = Count::Episodes.number();
+const EPISODES_MS: u8 = Count::EpisodesMs.number();
 const EPISODE: u8 = Measure::Episode.number();
 /// Numbers of what a handle time counts.
 const HANDLED: u8 = Count::HandleTime.number();
 const HANDLED_MS: u8 = Count::HandleTimeMs.number();
 
-/// By count, the measure whose values it is the sum of.
-const MEASURE_OF: [Option<Measure>; Count::LENGTH] = {
-    let mut measures = [None; Count::LENGTH];
-    let mut number = 0;
-    while number < Measure::LENGTH {
-        let measure = Measure::ALL[number];
-        measures[measure.sum().index()] = Some(measure);
-        number += 1;
-    }
-    measures
-};
+/// The measure that a count is the sum of, by its number.
+#[inline]
+fn measure_of(index: u8) -> Option<u8> {
+    index.checked_sub(FIRST_SUM)
+}
 
 /// What one moment and route gained. Kept and filled again, so that it needs no memory of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,38 +85,8 @@ impl Row {
         self.counts.push((EPISODES, sign));
         let squares = i128::from(milliseconds) * i128::from(milliseconds);
         if milliseconds != 0 {
-            self.counts.push((EPISODES + 1, sign * milliseconds));
+            self.counts.push((EPISODES_MS, sign * milliseconds));
             self.squares.push((EPISODE, i128::from(sign) * squares));
-        }
-    }
-
-    /// Adds what records count, and not contacts, to totals; wraps as [`Totals::add`].
-    pub(super) fn add_records_to(&self, totals: &mut Totals, sign: i64) {
-        self.add_to(totals, sign);
-        for (index, count) in &self.counts {
-            if *index == EPISODES || *index == EPISODES + 1 {
-                let mine = &mut totals.counts[usize::from(*index)];
-                *mine = mine.wrapping_sub(sign.wrapping_mul(*count));
-            }
-        }
-        for (index, squares) in &self.squares {
-            if *index == EPISODE {
-                let mine = &mut totals.squares[usize::from(*index)];
-                *mine = mine.wrapping_sub(i128::from(sign).wrapping_mul(*squares));
-            }
-        }
-    }
-
-    /// Adds it to totals `sign` times; wraps as [`Totals::add`].
-    #[inline]
-    pub(super) fn add_to(&self, totals: &mut Totals, sign: i64) {
-        for (index, count) in &self.counts {
-            let mine = &mut totals.counts[usize::from(*index)];
-            *mine = mine.wrapping_add(sign.wrapping_mul(*count));
-        }
-        for (index, squares) in &self.squares {
-            let mine = &mut totals.squares[usize::from(*index)];
-            *mine = mine.wrapping_add(i128::from(sign).wrapping_mul(*squares));
         }
     }
 
@@ -150,7 +117,7 @@ impl Row {
         if self.is_of_one() {
             bytes.push(OF_ONE);
             for (index, sum) in &self.counts {
-                if MEASURE_OF[usize::from(*index)].is_some() {
+                if measure_of(*index).is_some() {
                     write_unsigned(bytes, zigzag(*sum));
                 }
             }
@@ -189,10 +156,10 @@ impl Row {
         let mut handle_ms = None;
         let mut squares = self.squares.iter();
         for (index, count) in &self.counts {
-            let is_as_of_one = match MEASURE_OF[usize::from(*index)] {
+            let is_as_of_one = match measure_of(*index) {
                 Some(measure) => {
                     let square = i128::from(*count) * i128::from(*count);
-                    squares.next() == Some(&(measure.number(), square))
+                    squares.next() == Some(&(measure, square))
                 }
                 None => *count == 1,
             };
@@ -272,7 +239,7 @@ impl<'b> WrittenRow<'b> {
         let _is_whole: Option<()> = each_count(&mut bytes, add);
     }
 
-    /// Adds it to totals, as [`Row::add_to`], and its handle times to buckets. Of what is not whole a
+    /// Adds it to totals, and its handle times to buckets. Of what is not whole a
     /// part may be added.
     #[inline]
     pub(super) fn add_to(self, totals: &mut Totals, buckets: &mut Buckets) {
@@ -322,7 +289,7 @@ fn each_total(
         return each_of_one(counts, bytes, |index, amount, measure| {
             count(index, amount);
             if let Some(measure) = measure {
-                square(measure.number(), i128::from(amount) * i128::from(amount));
+                square(measure, i128::from(amount) * i128::from(amount));
             }
         });
     }
@@ -369,12 +336,12 @@ fn each_written(mut counts: u32, bytes: &mut &[u8], mut count: impl FnMut(u8, i6
 fn each_of_one(
     mut counts: u32,
     bytes: &mut &[u8],
-    mut visit: impl FnMut(u8, i64, Option<Measure>),
+    mut visit: impl FnMut(u8, i64, Option<u8>),
 ) -> Option<Others> {
     let mut handle_ms = None;
     while counts != 0 {
         let index = lowest(counts);
-        let measure = MEASURE_OF[usize::from(index)];
+        let measure = measure_of(index);
         let amount = match measure {
             Some(_) => unzigzag(read_unsigned(bytes)?),
             None => 1,
@@ -461,6 +428,7 @@ mod tests {
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
 
+    use super::super::kept_totals::KeptTotals;
     use super::*;
 
     fn row() -> impl Strategy<Value = Row> {
@@ -485,13 +453,12 @@ mod tests {
         let sums = [(); Measure::LENGTH].map(|()| amount.clone());
         (any::<u32>(), sums, 0_u8..8).prop_map(|(bits, sums, change)| {
             let mut totals = Totals::default();
-            for (count, measure) in Count::ALL.iter().zip(MEASURE_OF) {
-                if bits >> count.index() & 1 == 0 {
-                    continue;
-                }
-                match measure {
-                    Some(measure) => totals.measure(*count, measure, sums[measure.index()], 1),
-                    None => totals.count(*count, 1),
+            for count in &Count::ALL[..Count::FIRST_SUM] {
+                totals.count(*count, (bits >> count.index() & 1).into());
+            }
+            for (measure, sum) in Measure::ALL.into_iter().zip(sums) {
+                if bits >> measure.sum().index() & 1 != 0 {
+                    totals.measure(measure.sum(), measure, sum, 1);
                 }
             }
             let handle_ms = totals.get(Count::HandleTimeMs).cast_unsigned();
@@ -529,16 +496,16 @@ mod tests {
                 prop_assert_eq!(skip_row(&mut skipped), Some(RouteId(route / 3)));
                 let (written_route, as_written) = WrittenRow::next(&mut written).unwrap();
                 prop_assert_eq!((written_route, as_written.offset_ms), (RouteId(*route), *offset_ms));
-                let (mut totals, mut expected) = (Totals::default(), Totals::default());
+                let (mut totals, mut expected) = (Totals::default(), KeptTotals::default());
                 let (mut buckets, mut expected_buckets) = (Buckets::default(), Buckets::default());
                 prop_assert!(as_written.is_whole());
                 as_written.add_to(&mut totals, &mut buckets);
                 let mut counted = Totals::default();
                 as_written.add_counts_to(&mut counted);
                 prop_assert_eq!(counted.counts, totals.counts);
-                row.add_to(&mut expected, 1);
+                expected.add_row(row, 1);
                 expected_buckets.add_all(&row.buckets);
-                prop_assert_eq!((totals, buckets), (expected, expected_buckets));
+                prop_assert_eq!((totals, buckets), (expected.totals(), expected_buckets));
             }
             prop_assert!(rest.is_empty() && first.is_empty());
             prop_assert!(second.is_empty() && skipped.is_empty());
@@ -566,21 +533,22 @@ mod tests {
 
         #[test]
         fn what_is_added_and_taken_back_leaves_nothing(row in row()) {
-            let mut totals = Totals::default();
+            let mut kept = KeptTotals::default();
             // Halved, so that none has no opposite.
             let row = Row {
                 counts: row.counts.iter().map(|(index, count)| (*index, count / 2)).collect(),
                 squares: row.squares.iter().map(|(index, sum)| (*index, sum / 2)).collect(),
                 ..row
             };
-            row.add_to(&mut totals, 1);
+            kept.add_row(&row, 1);
+            let totals = kept.totals();
             let mut again = Row::default();
             again.fill(&totals, row.buckets.iter().copied());
             for (index, count) in &row.counts {
                 prop_assert_eq!(totals.counts[usize::from(*index)], *count);
             }
-            row.add_to(&mut totals, -1);
-            prop_assert!(totals.is_empty());
+            kept.add_row(&row, -1);
+            prop_assert!(kept.totals().is_empty());
         }
     }
 }
