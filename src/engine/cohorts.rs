@@ -3,15 +3,15 @@
 //! are added up once, and not row by row for each step.
 
 use std::collections::BTreeMap;
-use std::hint::black_box;
 
 use smallvec::SmallVec;
 
 use super::first_rows::{Fate, FirstRow, PackedFirstRow};
+use super::followed::FollowedCount;
 use super::marks::Marks;
 use super::routes::{KeyId, RouteId};
 use super::window::WindowCell;
-use crate::kpi::{STEPS, SurvivalStep};
+use crate::kpi::STEPS;
 use crate::time::Timestamp;
 use crate::window::Range;
 
@@ -64,10 +64,16 @@ impl FirstContacts {
         if !parts.followed && parts.at_risk == 0 {
             return;
         }
-        let survival = cell.survival.get_or_insert_default();
+        cell.followed.count(self, parts, sign);
+    }
+
+    /// Hands out what they come to in the counts of a followed cohort.
+    #[inline]
+    pub(super) fn each_followed(&self, parts: Parts, mut visit: impl FnMut(FollowedCount, i64)) {
+        use FollowedCount::{AtRisk, FailedAtOnce, First, Repeats};
         if parts.followed {
-            survival.first += sign * self.first;
-            survival.failed_at_once += sign * self.failed_at_once;
+            visit(First, self.first);
+            visit(FailedAtOnce, self.failed_at_once);
         }
         let mut at_risk = self.first - self.failed_at_once;
         let mut repeats = self.repeats.as_slice();
@@ -86,9 +92,8 @@ impl FirstContacts {
                 _ => 0,
             };
             let step = usize::try_from(step).unwrap_or(usize::MAX);
-            let counted = &mut survival.steps[step];
-            counted.at_risk += sign * at_risk;
-            counted.repeats += sign * in_step;
+            visit(AtRisk(step), at_risk);
+            visit(Repeats(step), in_step);
         }
     }
 }
@@ -270,11 +275,8 @@ pub(super) struct Counted<'w> {
 impl Counted<'_> {
     /// Brings what counting first contacts of a key will look at into the cache.
     fn fetch(&self, key: KeyId) {
-        const A_LINE: usize = 64 / size_of::<SurvivalStep>();
-        let cell = self.cells.get(key.at());
-        if let Some(survival) = cell.and_then(|cell| cell.survival.as_ref()) {
-            let lines = survival.steps.iter().step_by(A_LINE);
-            black_box(lines.fold(0, |all, step| all ^ step.repeats));
+        if let Some(cell) = self.cells.get(key.at()) {
+            cell.followed.fetch();
         }
     }
 }
@@ -367,6 +369,7 @@ impl Cohorts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kpi::SurvivalStep;
 
     fn contacts(first: i64, failed_at_once: i64, repeats: &[(u8, i64)]) -> FirstContacts {
         FirstContacts {
@@ -414,7 +417,7 @@ mod tests {
             moving.count_before(u32::MAX, &keys_of, &mut counted);
         }
         let sums = (0..).zip(cells).filter_map(|(key, cell)| {
-            let survival = cell.survival?;
+            let survival = cell.followed.survival()?;
             let repeats = survival.steps.iter().map(|step| step.repeats).sum();
             Some((key, survival.first, repeats))
         });
@@ -487,7 +490,7 @@ mod tests {
             ..Parts::NONE
         };
         contacts(10, 2, &[(1, 3), (2, 1), (4, 1)]).count(&mut cell, parts, 1);
-        let survival = cell.survival.unwrap();
+        let survival = cell.followed.survival().unwrap();
         let of_steps =
             |of: fn(&SurvivalStep) -> i64| survival.steps[..6].iter().map(of).collect::<Vec<_>>();
         assert_eq!(of_steps(|step| step.at_risk), [0, 8, 0, 4, 4, 0]);

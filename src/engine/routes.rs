@@ -14,6 +14,7 @@ use super::Dimensions;
 use super::address::{Address, Addressing, written};
 use super::row::Row;
 use super::settings::Settings;
+use super::tally::KeptLifetime;
 use super::view::Lifetime;
 use crate::time::{Timestamp, millis_of};
 
@@ -91,20 +92,20 @@ pub(super) struct Key {
 /// every record, so nothing is shared then.
 #[derive(Debug, Default)]
 struct KeyCounters {
-    counted: Lifetime,
+    counted: KeptLifetime,
     shared: OnceLock<Arc<Lifetime>>,
 }
 
 impl KeyCounters {
-    fn of(counted: Lifetime) -> Self {
+    fn of(lifetime: &Lifetime) -> Self {
         Self {
-            counted,
+            counted: KeptLifetime::of(lifetime),
             shared: OnceLock::new(),
         }
     }
 
     #[inline]
-    fn change(&mut self) -> &mut Lifetime {
+    fn change(&mut self) -> &mut KeptLifetime {
         if self.shared.get().is_some() {
             self.shared = OnceLock::new();
         }
@@ -117,7 +118,7 @@ impl Key {
     pub(super) fn lifetime(&self) -> Arc<Lifetime> {
         let shared = self.counters.shared.get_or_init(|| {
             // Once for each change that a view shows.
-            Arc::new(self.counters.counted.clone())
+            Arc::new(self.counters.counted.lifetime())
         });
         Arc::clone(shared)
     }
@@ -534,7 +535,7 @@ impl Routes {
                     breakdown: number,
                     values: key.values.iter().map(ToString::to_string).collect(),
                     overflow: breakdown.overflow_key == Some(*id),
-                    lifetime: key.counters.counted.clone(),
+                    lifetime: key.counters.counted.lifetime(),
                     empty_since: key.empty_since,
                 });
             }
@@ -590,7 +591,7 @@ impl Routes {
                 self.breakdowns[breakdown].overflow_key = Some(id);
             }
             let made = self.keys[id.at()].as_mut()?;
-            made.counters = KeyCounters::of(key.lifetime);
+            made.counters = KeyCounters::of(&key.lifetime);
             if let Some(since) = key.empty_since {
                 made.empty_since = Some(since);
                 self.empty.insert((since, id));
@@ -689,7 +690,7 @@ impl Routes {
 
     /// Hands out the counters of each key of a route, to be looked at.
     #[inline]
-    pub(super) fn each_counted(&self, id: RouteId, mut look: impl FnMut(&Lifetime)) {
+    pub(super) fn each_counted(&self, id: RouteId, mut look: impl FnMut(&KeptLifetime)) {
         for key in &self.route(id).keys {
             if let Some(key) = self.key(*key) {
                 look(&key.counters.counted);
@@ -707,7 +708,7 @@ impl Routes {
 
     /// Hands out the counters of each key of a route.
     #[inline]
-    pub(super) fn count(&mut self, id: RouteId, add: &mut impl FnMut(&mut Lifetime)) {
+    pub(super) fn count(&mut self, id: RouteId, add: &mut impl FnMut(&mut KeptLifetime)) {
         for key in &self.table[id.at()].keys {
             if let Some(Some(key)) = self.keys.get_mut(key.at()) {
                 add(key.counters.change());
@@ -720,9 +721,7 @@ impl Routes {
         if row.is_empty() {
             return;
         }
-        self.count(id, &mut |lifetime| {
-            row.add_records_to(&mut lifetime.totals, 1);
-        });
+        self.count(id, &mut |lifetime| lifetime.totals.add_records_of(row));
     }
 
     /// Counts a record for each breakdown in which it was booked under `__overflow__`.

@@ -208,7 +208,7 @@ impl Engine {
         Cell {
             totals: self.booking.panes.totals(window, id),
             mature: cell.mature,
-            survival: cell.survival.clone(),
+            survival: cell.followed.survival(),
             quantiles: if handle_time {
                 cell.buckets.quantiles()
             } else {

@@ -4,7 +4,7 @@
 
 use super::first_rows::{Fate, FirstRow};
 use super::routes::RouteId;
-use super::window::{Stored, add_first};
+use super::window::{Stored, counts_of};
 use crate::kpi::{Buckets, MatureTotals, Totals};
 use crate::window::Range;
 
@@ -114,7 +114,9 @@ impl Sums {
         }
         stored.first_rows.sweep(range, &mut |_, row| {
             let sum = sums.of(row.route, visit);
-            add_first(&mut sum.totals, row, 1);
+            for (count, amount) in counts_of(row, 1) {
+                sum.totals.count(count, amount);
+            }
             let count = i64::from(row.count);
             sum.firsts.first += count;
             if row.fate == Fate::Resolved {

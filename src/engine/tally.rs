@@ -1,7 +1,8 @@
-//! What the counters of keys count beside the totals of records, on its way there.
+//! The counters of keys, and what they count beside the totals of records on its way there.
 
 use std::hint::black_box;
 
+use super::kept_totals::KeptTotals;
 use super::routes::{RouteId, Routes};
 use super::view::Lifetime;
 
@@ -19,6 +20,42 @@ pub(super) enum Tally {
     ContactFirst,
     ContactRetracted,
     ContactUnidentified,
+}
+
+/// A [`Lifetime`] as it is kept.
+#[derive(Debug, Default)]
+pub(super) struct KeptLifetime {
+    pub(super) totals: KeptTotals,
+    contacts_first: u64,
+    contacts_retracted: u64,
+    contacts_unidentified: u64,
+    handle_time_buckets: Vec<u64>,
+}
+
+impl KeptLifetime {
+    /// Restored ones.
+    pub(super) fn of(lifetime: &Lifetime) -> Self {
+        let mut totals = KeptTotals::default();
+        totals.add(&lifetime.totals, 1);
+        Self {
+            totals,
+            contacts_first: lifetime.contacts_first,
+            contacts_retracted: lifetime.contacts_retracted,
+            contacts_unidentified: lifetime.contacts_unidentified,
+            handle_time_buckets: lifetime.handle_time_buckets.clone(),
+        }
+    }
+
+    /// The same for all to see.
+    pub(super) fn lifetime(&self) -> Lifetime {
+        Lifetime {
+            totals: self.totals.totals(),
+            contacts_first: self.contacts_first,
+            contacts_retracted: self.contacts_retracted,
+            contacts_unidentified: self.contacts_unidentified,
+            handle_time_buckets: self.handle_time_buckets.clone(),
+        }
+    }
 }
 
 /// Tallies by route, each with a reference to it.
@@ -71,7 +108,7 @@ impl Tallies {
     }
 }
 
-fn add(lifetime: &mut Lifetime, tally: Tally, buckets: usize) {
+fn add(lifetime: &mut KeptLifetime, tally: Tally, buckets: usize) {
     match tally {
         Tally::ContactFirst => lifetime.contacts_first += 1,
         Tally::ContactRetracted => lifetime.contacts_retracted += 1,

@@ -1,15 +1,15 @@
 //! One window: the ranges it covers, and its counts by key.
 
-use std::hint::black_box;
-
 use super::cohorts::{Cohorts, Counted, Covered, FirstContacts, Parts};
 use super::first_rows::{Fate, FirstRow, FirstRows};
+use super::followed::Followed;
+use super::kept_totals::KeptTotals;
 use super::marks::Marks;
 use super::routes::{KeyId, RouteId, Routes};
 use super::row::Row;
 use super::rows::Rows;
 use super::sums::Sum;
-use crate::kpi::{Buckets, Count, MatureTotals, Survival, Totals};
+use crate::kpi::{Buckets, Count, MatureTotals};
 use crate::time::Timestamp;
 use crate::window::{Range, Ranges, WindowGeometry};
 
@@ -18,9 +18,12 @@ use crate::window::{Range, Ranges, WindowGeometry};
 pub(super) struct WindowCell {
     /// What the window has beyond the sum that all windows share, and lacks of it: nearly all that
     /// comes is in every window and is added to that sum alone. See [`super::panes::Panes`].
-    pub(super) own: Totals,
+    pub(super) own: KeptTotals,
+    /// First contacts of the mature cohort.
     pub(super) mature: MatureTotals,
-    pub(super) survival: Option<Box<Survival>>,
+    /// Those that are followed, in a window longer than the horizon.
+    pub(super) followed: Followed,
+    /// Handle times, at breakdowns that keep their quantiles.
     pub(super) buckets: Buckets,
 }
 
@@ -54,7 +57,7 @@ pub(super) struct Stored<'p> {
     /// Breakdowns with handle-time quantiles.
     pub(super) has_quantiles: &'p [bool],
     /// By key, what all windows share.
-    pub(super) shared: &'p [Totals],
+    pub(super) shared: &'p [KeptTotals],
 }
 
 /// What lies in `before` but not in `after`, and the reverse; each at most two ranges.
@@ -211,11 +214,11 @@ impl Window {
         self.geometry.day.is_some() && before.from != after.from
     }
 
-    fn clear_main(&mut self, shared: &[Totals]) {
+    fn clear_main(&mut self, shared: &[KeptTotals]) {
         for (at, cell) in self.cells.iter_mut().enumerate() {
-            cell.own = Totals::default();
+            cell.own = KeptTotals::default();
             if let Some(shared) = shared.get(at) {
-                cell.own.add(shared, -1);
+                cell.own.add(&shared.totals(), -1);
             }
             cell.buckets = Buckets::default();
         }
@@ -336,8 +339,9 @@ impl Window {
     /// The same for what counts first contacts.
     #[inline]
     pub(super) fn fetch_survival(&self, key: KeyId) {
-        let cell = self.cells.get(key.at());
-        black_box(cell.and_then(|cell| Some(cell.survival.as_ref()?.first)));
+        if let Some(cell) = self.cells.get(key.at()) {
+            cell.followed.fetch_first();
+        }
     }
 
     /// The same for what the window has of its own.
@@ -352,7 +356,7 @@ impl Window {
     #[inline]
     pub(super) fn add_row(&mut self, key: KeyId, row: &Row, sign: i64) {
         if let Some(cell) = self.cells.get_mut(key.at()) {
-            row.add_to(&mut cell.own, sign);
+            cell.own.add_row(row, sign);
         }
     }
 
@@ -360,7 +364,9 @@ impl Window {
     #[inline]
     pub(super) fn add_first(&mut self, key: KeyId, row: FirstRow, sign: i64) {
         if let Some(cell) = self.cells.get_mut(key.at()) {
-            add_first(&mut cell.own, row, sign);
+            for (count, amount) in counts_of(row, sign) {
+                cell.own.count(count, amount);
+            }
         }
     }
 
@@ -401,12 +407,10 @@ impl Window {
     }
 }
 
-/// Adds what first contacts count in the window itself.
+/// What first contacts count in the window itself.
 #[inline]
-pub(super) fn add_first(totals: &mut Totals, row: FirstRow, sign: i64) {
+pub(super) fn counts_of(row: FirstRow, sign: i64) -> [(Count, i64); 2] {
     let count = sign * i64::from(row.count);
-    totals.count(Count::FcrFirst, count);
-    if row.fate == Fate::Resolved {
-        totals.count(Count::FcrResolved, count);
-    }
+    let resolved = if row.fate == Fate::Resolved { count } else { 0 };
+    [(Count::FcrFirst, count), (Count::FcrResolved, resolved)]
 }

@@ -5,7 +5,8 @@ use std::hint::black_box;
 use serde::{Deserialize, Serialize};
 
 /// A count or an integer sum of a [`Totals`]. Each is owned by the KPI file that records it. What one
-/// interaction counts stands together, and what one survey counts: less memory is touched for it.
+/// interaction counts stands together, and what one survey counts: less memory is touched for it. Sums come last, in the order of
+/// their measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Count {
@@ -23,12 +24,8 @@ pub enum Count {
     Resolved,
     /// Handled interactions with a known handle time.
     HandleTime,
-    /// Sum of their handle times, milliseconds.
-    HandleTimeMs,
     /// Handled inbound interactions with a known wait: "answered".
     Answered,
-    /// Sum of their waits, milliseconds.
-    AnsweredWaitMs,
     /// Answered within their target.
     AnsweredInTarget,
     /// First contacts; under `fcr.method = "flag"` handled inbound with `resolved` known.
@@ -37,8 +34,6 @@ pub enum Count {
     FcrResolved,
     /// Episodes that ended resolved.
     Episodes,
-    /// Sum of their times to resolution, milliseconds.
-    EpisodesMs,
     /// Abandoned interactions of either direction.
     Abandoned,
     /// Abandoned inbound interactions.
@@ -55,23 +50,31 @@ pub enum Count {
     Csat,
     /// Satisfied answers.
     CsatSatisfied,
-    /// Sum of satisfaction scores, thousandths.
-    CsatMilli,
     /// Effort answers.
     Ces,
-    /// Sum of effort scores, thousandths.
-    CesMilli,
     /// Recommendation answers.
     Nps,
     /// Answers 9 and 10.
     NpsPromoters,
     /// Answers 0 to 6.
     NpsDetractors,
+    /// Sum of the handle times of [`Count::HandleTime`], milliseconds.
+    HandleTimeMs,
+    /// Sum of the waits of [`Count::Answered`], milliseconds.
+    AnsweredWaitMs,
+    /// Sum of the times to resolution of [`Count::Episodes`], milliseconds.
+    EpisodesMs,
+    /// Sum of satisfaction scores, thousandths.
+    CsatMilli,
+    /// Sum of effort scores, thousandths.
+    CesMilli,
 }
 
 impl Count {
     /// How many counts there are.
     pub const LENGTH: usize = 29;
+    /// The number of the first sum: those of lower numbers count things.
+    pub const FIRST_SUM: usize = Self::LENGTH - Measure::LENGTH;
     /// All counts, in the order of their numbers.
     pub const ALL: [Self; Self::LENGTH] = [
         Self::Records,
@@ -81,14 +84,11 @@ impl Count {
         Self::Resolution,
         Self::Resolved,
         Self::HandleTime,
-        Self::HandleTimeMs,
         Self::Answered,
-        Self::AnsweredWaitMs,
         Self::AnsweredInTarget,
         Self::FcrFirst,
         Self::FcrResolved,
         Self::Episodes,
-        Self::EpisodesMs,
         Self::Abandoned,
         Self::AbandonedInbound,
         Self::AbandonedInTarget,
@@ -97,12 +97,15 @@ impl Count {
         Self::SurveyResolved,
         Self::Csat,
         Self::CsatSatisfied,
-        Self::CsatMilli,
         Self::Ces,
-        Self::CesMilli,
         Self::Nps,
         Self::NpsPromoters,
         Self::NpsDetractors,
+        Self::HandleTimeMs,
+        Self::AnsweredWaitMs,
+        Self::EpisodesMs,
+        Self::CsatMilli,
+        Self::CesMilli,
     ];
 
     /// The place of this count in a [`Totals`].
@@ -132,12 +135,12 @@ pub enum Measure {
     HandleTime,
     /// Wait of answered interactions, milliseconds.
     Wait,
+    /// Time to resolution, milliseconds.
+    Episode,
     /// Satisfaction score, thousandths.
     Csat,
     /// Effort score, thousandths.
     Ces,
-    /// Time to resolution, milliseconds.
-    Episode,
 }
 
 impl Measure {
@@ -147,10 +150,21 @@ impl Measure {
     pub const ALL: [Self; Self::LENGTH] = [
         Self::HandleTime,
         Self::Wait,
+        Self::Episode,
         Self::Csat,
         Self::Ces,
-        Self::Episode,
     ];
+
+    /// The sum of its values.
+    pub const fn sum(self) -> Count {
+        match self {
+            Self::HandleTime => Count::HandleTimeMs,
+            Self::Wait => Count::AnsweredWaitMs,
+            Self::Episode => Count::EpisodesMs,
+            Self::Csat => Count::CsatMilli,
+            Self::Ces => Count::CesMilli,
+        }
+    }
 
     /// The place of its sum of squares in a [`Totals`].
     #[expect(
@@ -251,6 +265,7 @@ mod tests {
         }
         for (index, measure) in Measure::ALL.into_iter().enumerate() {
             assert_eq!(measure.index(), index);
+            assert_eq!(measure.sum().index(), Count::FIRST_SUM + index);
         }
     }
 

@@ -7,7 +7,7 @@ use super::super::first_rows::FirstRow;
 use super::super::gathered::{Change, Pending};
 use super::super::routes::{RouteId, Routes};
 use super::super::row::Row;
-use super::super::window::add_first;
+use super::super::window::counts_of;
 use super::Panes;
 use crate::time::Timestamp;
 
@@ -166,7 +166,7 @@ impl Panes {
             if covering.is_shared
                 && let Some(shared) = self.shared.get_mut(key.at())
             {
-                row.add_to(shared, 1);
+                shared.add_row(row, 1);
             }
             for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
                 match (covers, covering.is_shared) {
@@ -204,7 +204,9 @@ impl Panes {
             if covering.is_shared
                 && let Some(shared) = self.shared.get_mut(key.at())
             {
-                add_first(shared, row, 1);
+                for (count, amount) in counts_of(row, 1) {
+                    shared.count(count, amount);
+                }
             }
             for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
                 match (covers, covering.is_shared) {

@@ -13,6 +13,7 @@ use super::delta::Delta;
 use super::filling;
 use super::first_rows::{Fate, FirstRows};
 use super::gathered::{Change, Gathered, Older};
+use super::kept_totals::KeptTotals;
 use super::marks::Marks;
 use super::pane_capture::PaneCapture;
 use super::routes::{KeyId, RouteId, Routes};
@@ -32,7 +33,7 @@ pub(super) struct Panes {
     has_quantiles: Vec<bool>,
     pub(super) windows: Vec<Window>,
     /// By key, the sum of all rows that came while most windows covered them.
-    shared: Vec<Totals>,
+    shared: Vec<KeptTotals>,
     pub(super) marks: Marks,
     /// The instant the windows stand at; `None` until the first view.
     at: Option<Timestamp>,
@@ -179,7 +180,7 @@ impl Panes {
 
     pub(super) fn make_room(&mut self, keys: usize) {
         if self.shared.len() < keys {
-            self.shared.resize_with(keys, Totals::default);
+            self.shared.resize_with(keys, KeptTotals::default);
             self.marks.make_room(keys);
             for window in &mut self.windows {
                 window.make_room(keys);
@@ -284,9 +285,10 @@ impl Panes {
 
     /// The counts of a key in a window.
     pub(super) fn totals(&self, window: usize, key: KeyId) -> Totals {
-        let mut totals = self.shared.get(key.at()).cloned().unwrap_or_default();
-        if let Some(cell) = self.cell(window, key) {
-            totals.add(&cell.own, 1);
+        let mut totals = Totals::default();
+        if let (Some(shared), Some(cell)) = (self.shared.get(key.at()), self.cell(window, key)) {
+            shared.add_to(&mut totals);
+            cell.own.add_to(&mut totals);
         }
         totals
     }
