@@ -84,12 +84,27 @@ impl KeptTotals {
     /// Adds a row `sign` times.
     #[inline]
     pub(super) fn add_row(&mut self, row: &Row, sign: i64) {
-        for (index, count) in &row.counts {
-            self.add_count(usize::from(*index), sign.wrapping_mul(*count));
+        let (mut counts, mut squares) = (row.counts.as_slice(), row.squares.as_slice());
+        if let Self::Small(small) = self {
+            counts = small.add_counts(counts, sign);
+            squares = small.add_all_squares(squares, sign);
+            if counts.is_empty() && squares.is_empty() {
+                return;
+            }
         }
-        for (index, squares) in &row.squares {
-            let squares = i128::from(sign).wrapping_mul(*squares);
-            self.add_squares(usize::from(*index), squares);
+        self.add_to_large(counts, squares, sign);
+    }
+
+    #[inline(never)]
+    fn add_to_large(&mut self, counts: &[(u8, i64)], squares: &[(u8, i128)], sign: i64) {
+        let large = self.large();
+        for (index, count) in counts {
+            let mine = &mut large.counts[usize::from(*index)];
+            *mine = mine.wrapping_add(sign.wrapping_mul(*count));
+        }
+        for (index, sum) in squares {
+            let mine = &mut large.squares[usize::from(*index)];
+            *mine = mine.wrapping_add(i128::from(sign).wrapping_mul(*sum));
         }
     }
 
@@ -160,6 +175,33 @@ impl KeptTotals {
 }
 
 impl Small {
+    /// Adds counts up to the first for which there is no room; returns that one and those behind it.
+    #[inline]
+    fn add_counts<'c>(&mut self, mut rest: &'c [(u8, i64)], sign: i64) -> &'c [(u8, i64)] {
+        while let [(index, count), behind @ ..] = rest
+            && let Some(amount) = sign.checked_mul(*count)
+            && self.add_count(usize::from(*index), amount).is_some()
+        {
+            rest = behind;
+        }
+        rest
+    }
+
+    /// The same of sums of squares.
+    #[inline]
+    fn add_all_squares<'c>(&mut self, mut rest: &'c [(u8, i128)], sign: i64) -> &'c [(u8, i128)] {
+        while let [(index, sum), behind @ ..] = rest
+            && let Ok(narrow) = i64::try_from(*sum)
+            && let Some(amount) = sign.checked_mul(narrow)
+            && self
+                .add_squares(usize::from(*index), amount.into())
+                .is_some()
+        {
+            rest = behind;
+        }
+        rest
+    }
+
     /// `None`, and nothing has changed, where there is no room.
     #[inline]
     fn add_count(&mut self, index: usize, amount: i64) -> Option<()> {
