@@ -11,7 +11,7 @@ use super::followed::FollowedCount;
 use super::marks::Marks;
 use super::routes::{KeyId, RouteId};
 use super::window::WindowCell;
-use crate::kpi::STEPS;
+use crate::kpi::{Count, STEPS};
 use crate::time::Timestamp;
 use crate::window::Range;
 
@@ -32,6 +32,25 @@ impl FirstContacts {
         let mut sum = Self::default();
         sum.add_row(row.fate, row.count);
         sum
+    }
+
+    /// Those of rows in the order of their fates' numbers.
+    #[inline]
+    pub(super) fn of_rows(rows: impl Iterator<Item = FirstRow>) -> Self {
+        let mut sum = Self::default();
+        for row in rows {
+            sum.add_row(row.fate, row.count);
+        }
+        sum
+    }
+
+    /// What they count in the window itself, with `sign` -1 to be taken back.
+    #[inline]
+    pub(super) fn counts(&self, sign: i64) -> [(Count, i64); 2] {
+        [
+            (Count::FcrFirst, sign * self.first),
+            (Count::FcrResolved, sign * self.resolved),
+        ]
     }
 
     fn clear(&mut self) {
@@ -79,6 +98,16 @@ impl FirstContacts {
         let mut repeats = self.repeats.as_slice();
         let mut steps = parts.at_risk;
         while steps != 0 {
+            if at_risk == 0 {
+                // As where a repeat is noted in the step that is under way: nothing before it changes.
+                let Some((of, _)) = repeats.first() else {
+                    return;
+                };
+                steps &= u32::MAX << of;
+                if steps == 0 {
+                    return;
+                }
+            }
             let step = steps.trailing_zeros();
             steps &= steps - 1;
             while let [(of, count), rest @ ..] = repeats
@@ -480,6 +509,35 @@ mod tests {
         let repeated = of(Fate::Repeated(9), 2);
         assert_eq!((repeated.first, repeated.resolved), (2, 0));
         assert_eq!(repeated.repeats.as_slice(), [(9, 2)]);
+    }
+
+    #[test]
+    fn who_comes_back_now_changes_nothing_before_that_step() {
+        let rows = [(Fate::Repeated(5), 1), (Fate::Resolved, -1)];
+        let came_back = FirstContacts::of_rows(rows.map(|row| first(0, row.0, row.1)).into_iter());
+        let changes = |at_risk| {
+            let mut changes = Vec::new();
+            let parts = Parts {
+                at_risk,
+                ..Parts::NONE
+            };
+            came_back.each_followed(parts, |counted, amount| changes.push((counted, amount)));
+            changes.retain(|change| change.1 != 0);
+            changes
+        };
+        assert_eq!(changes(0b1_1111), []);
+        assert_eq!(
+            changes(0xFF),
+            [
+                (FollowedCount::Repeats(5), 1),
+                (FollowedCount::AtRisk(6), -1),
+                (FollowedCount::AtRisk(7), -1),
+            ]
+        );
+        assert_eq!(
+            came_back.counts(-1),
+            [(Count::FcrFirst, 0), (Count::FcrResolved, 1)]
+        );
     }
 
     #[test]

@@ -13,8 +13,11 @@ pub(super) struct Delta {
     /// Handle-time buckets and how often, as they came.
     buckets: SmallVec<[(u16, i32); 8]>,
     /// What became of first contacts, each fate once.
-    pub(super) firsts: SmallVec<[(Fate, i32); 4]>,
+    pub(super) firsts: Firsts,
 }
+
+/// What became of first contacts, and of how many; negative where they are taken back.
+pub(super) type Firsts = SmallVec<[(Fate, i32); 4]>;
 
 impl Delta {
     /// The bucket of one of its handle times.

@@ -2,6 +2,7 @@
 //! replay. The rows are gone through once for all windows together, one stretch of time after the other
 //! between the moments at which one of them begins or ends.
 
+use super::cohorts::FirstContacts;
 use super::first_rows::{FirstRow, FirstRows};
 use super::marks::Marks;
 use super::routes::Routes;
@@ -67,7 +68,9 @@ pub(super) fn follow(
     let mut fates = Fates::new();
     let mut pane = Timestamp::MIN;
     let mut hand_over = |from, sum: FirstRow| {
-        window.follow(from, sum, &routes.route(sum.route).keys, marks);
+        let (rows, contacts) = (std::iter::once(sum), FirstContacts::of(sum));
+        let keys = &routes.route(sum.route).keys;
+        window.follow(from, rows, &contacts, keys, marks);
     };
     first_rows.sweep(Range::ALL, &mut |moment, row| {
         let its_pane = moment.floor_to(pane_ms);

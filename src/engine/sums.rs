@@ -2,9 +2,10 @@
 //! when windows are filled or the past is recalled: a row is read once then, whichever windows cover
 //! it, and added to one route instead of to all of its keys.
 
+use super::cohorts::FirstContacts;
 use super::first_rows::{Fate, FirstRow};
 use super::routes::RouteId;
-use super::window::{Stored, counts_of};
+use super::window::Stored;
 use crate::kpi::{Buckets, MatureTotals, Totals};
 use crate::window::Range;
 
@@ -114,7 +115,7 @@ impl Sums {
         }
         stored.first_rows.sweep(range, &mut |_, row| {
             let sum = sums.of(row.route, visit);
-            for (count, amount) in counts_of(row, 1) {
+            for (count, amount) in FirstContacts::of(row).counts(1) {
                 sum.totals.count(count, amount);
             }
             let count = i64::from(row.count);

@@ -1,7 +1,7 @@
 //! One window: the ranges it covers, and its counts by key.
 
 use super::cohorts::{Cohorts, Counted, Covered, FirstContacts, Parts};
-use super::first_rows::{Fate, FirstRow, FirstRows};
+use super::first_rows::{FirstRow, FirstRows};
 use super::followed::Followed;
 use super::kept_totals::KeptTotals;
 use super::marks::Marks;
@@ -9,7 +9,7 @@ use super::routes::{KeyId, RouteId, Routes};
 use super::row::Row;
 use super::rows::Rows;
 use super::sums::Sum;
-use crate::kpi::{Buckets, Count, MatureTotals};
+use crate::kpi::{Buckets, MatureTotals};
 use crate::time::Timestamp;
 use crate::window::{Range, Ranges, WindowGeometry};
 
@@ -179,8 +179,9 @@ impl Window {
                 }
             });
             stored.first_rows.sweep(range, &mut |_, row| {
+                let contacts = FirstContacts::of(row);
                 for key in &stored.routes.route(row.route).keys {
-                    self.add_first(*key, row, sign);
+                    self.add_first(*key, &contacts, sign);
                     marks.touch(*key);
                 }
             });
@@ -286,24 +287,27 @@ impl Window {
         [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)]
     }
 
-    /// Counts a row of first contacts that has just been added where it is followed.
+    /// Counts rows of first contacts that have just been added where they are followed; `contacts` is what
+    /// they come to.
     pub(super) fn follow(
         &mut self,
         moment: Timestamp,
-        row: FirstRow,
+        rows: impl Iterator<Item = FirstRow>,
+        contacts: &FirstContacts,
         keys: &[KeyId],
         marks: &mut Marks,
     ) {
         if let Some(cohorts) = &mut self.cohorts {
-            cohorts.add(moment, row);
+            for row in rows {
+                cohorts.add(moment, row);
+            }
         }
         let parts = self.covered.parts_at(moment);
         if parts == Parts::NONE {
             return;
         }
-        let contacts = FirstContacts::of(row);
         for key in keys {
-            self.count(*key, &contacts, parts, 1);
+            self.count(*key, contacts, parts, 1);
             marks.touch(*key);
         }
     }
@@ -362,9 +366,9 @@ impl Window {
 
     /// The same for a row of first contacts.
     #[inline]
-    pub(super) fn add_first(&mut self, key: KeyId, row: FirstRow, sign: i64) {
+    pub(super) fn add_first(&mut self, key: KeyId, contacts: &FirstContacts, sign: i64) {
         if let Some(cell) = self.cells.get_mut(key.at()) {
-            for (count, amount) in counts_of(row, sign) {
+            for (count, amount) in contacts.counts(sign) {
                 cell.own.count(count, amount);
             }
         }
@@ -405,12 +409,4 @@ impl Window {
             contacts.count(cell, parts, sign);
         }
     }
-}
-
-/// What first contacts count in the window itself.
-#[inline]
-pub(super) fn counts_of(row: FirstRow, sign: i64) -> [(Count, i64); 2] {
-    let count = sign * i64::from(row.count);
-    let resolved = if row.fate == Fate::Resolved { count } else { 0 };
-    [(Count::FcrFirst, count), (Count::FcrResolved, resolved)]
 }

@@ -2,12 +2,12 @@
 
 use smallvec::SmallVec;
 
-use super::super::delta::Delta;
+use super::super::cohorts::FirstContacts;
+use super::super::delta::{Delta, Firsts};
 use super::super::first_rows::FirstRow;
-use super::super::gathered::{Change, Pending};
+use super::super::gathered::{Change, Older, Pending};
 use super::super::routes::{RouteId, Routes};
 use super::super::row::Row;
-use super::super::window::counts_of;
 use super::Panes;
 use crate::time::Timestamp;
 
@@ -48,14 +48,7 @@ impl Panes {
             routes.count_records(route, &row);
             if moment >= self.bound() {
                 self.fold_row(moment, route, &row, &covering, routes);
-                for (fate, count) in &delta.firsts {
-                    let first = FirstRow {
-                        route,
-                        fate: *fate,
-                        count: *count,
-                    };
-                    self.fold_first(moment, first, &covering, routes);
-                }
+                self.fold_firsts(moment, route, &mut delta.firsts, &covering, routes);
             }
             delta.clear();
             routes.release(route);
@@ -104,36 +97,47 @@ impl Panes {
 
     pub(super) fn fold_older(&mut self, routes: &mut Routes) {
         let mut older = std::mem::take(&mut self.gathered.older);
-        // One pane after the other: each is looked up once, and lies together.
-        older.sort_unstable_by_key(|item| item.moment);
+        // One pane after the other: each is looked up once, and lies together. What one first contact
+        // loses and gains in its pane lies together as well, and mostly differs little.
+        older.sort_unstable_by_key(|item| (item.moment, item.route));
         let mut row = Row::default();
+        let mut firsts = Firsts::new();
         let mut covering = Covering::default();
         let mut last = None;
-        for item in older.drain(..) {
-            let route = item.route;
+        for same in older.chunk_by(|one, next| (one.moment, one.route) == (next.moment, next.route))
+        {
+            let Some(Older { moment, route, .. }) = same.first().copied() else {
+                continue;
+            };
             let moment = if self.exact_moments {
-                item.moment
+                moment
             } else {
-                item.moment.floor_to(self.pane_ms)
+                moment.floor_to(self.pane_ms)
             };
             if last != Some(moment) {
                 last = Some(moment);
                 covering = self.covering(moment);
             }
-            if moment >= self.bound() {
+            let is_kept = moment >= self.bound();
+            for item in same {
                 match item.change {
-                    Change::First(fate, count) => {
-                        let first = FirstRow { route, fate, count };
-                        self.fold_first(moment, first, &covering, routes);
-                    }
-                    Change::Episode(milliseconds, sign) => {
+                    Change::First(fate, count) => firsts.push((fate, count)),
+                    Change::Episode(milliseconds, sign) if is_kept => {
                         row.episode(milliseconds, sign.into());
                         self.fold_row(moment, route, &row, &covering, routes);
                     }
+                    Change::Episode(..) => {}
                 }
             }
-            routes.release(route);
+            if is_kept {
+                self.fold_firsts(moment, route, &mut firsts, &covering, routes);
+            }
+            firsts.clear();
+            for _ in same {
+                routes.release(route);
+            }
         }
+        older.clear();
         self.gathered.older = older;
     }
 
@@ -181,20 +185,39 @@ impl Panes {
         }
     }
 
-    fn fold_first(
+    /// Folds what became of first contacts of a moment and route, which is brought in order for it.
+    fn fold_firsts(
         &mut self,
         moment: Timestamp,
-        row: FirstRow,
+        route: RouteId,
+        firsts: &mut Firsts,
         covering: &Covering,
         routes: &mut Routes,
     ) {
-        if row.count == 0 {
+        if firsts.is_empty() {
             return;
         }
-        self.first_rows.add(moment, row, routes);
-        let keys = &routes.route(row.route).keys;
+        firsts.sort_unstable_by_key(|first| first.0.number());
+        firsts.dedup_by(|later, earlier| {
+            let is_same = later.0 == earlier.0;
+            if is_same {
+                earlier.1 += later.1;
+            }
+            is_same
+        });
+        firsts.retain(|first| first.1 != 0);
+        let rows = firsts.iter().map(|(fate, count)| FirstRow {
+            route,
+            fate: *fate,
+            count: *count,
+        });
+        for row in rows.clone() {
+            self.first_rows.add(moment, row, routes);
+        }
+        let contacts = FirstContacts::of_rows(rows.clone());
+        let keys = &routes.route(route).keys;
         for window in &mut self.windows {
-            window.follow(moment, row, keys, &mut self.marks);
+            window.follow(moment, rows.clone(), &contacts, keys, &mut self.marks);
         }
         if covering.nobody {
             return;
@@ -204,14 +227,14 @@ impl Panes {
             if covering.is_shared
                 && let Some(shared) = self.shared.get_mut(key.at())
             {
-                for (count, amount) in counts_of(row, 1) {
+                for (count, amount) in contacts.counts(1) {
                     shared.count(count, amount);
                 }
             }
             for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
                 match (covers, covering.is_shared) {
-                    (true, false) => window.add_first(*key, row, 1),
-                    (false, true) => window.add_first(*key, row, -1),
+                    (true, false) => window.add_first(*key, &contacts, 1),
+                    (false, true) => window.add_first(*key, &contacts, -1),
                     (true, true) | (false, false) => {}
                 }
             }
