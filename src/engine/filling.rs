@@ -28,10 +28,10 @@ pub(super) fn fill(windows: &mut [Window], spans: &[Spans], stored: Stored<'_>, 
                 marks.touch(*key);
                 for (at, window) in windows.iter_mut().enumerate() {
                     if in_main[at] {
-                        window.add_sum(*key, sum, *quantiles);
+                        window.cells.add_sum(*key, sum, *quantiles);
                     }
                     if in_mature[at] {
-                        window.add_mature(*key, sum.firsts);
+                        window.cells.add_mature(*key, sum.firsts);
                     }
                 }
             }

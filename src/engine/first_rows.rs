@@ -215,6 +215,39 @@ impl FirstRows {
         }
     }
 
+    /// When the first pane with rows begins that begins in a range.
+    pub(super) fn next_pane(&self, range: Range) -> Option<Timestamp> {
+        if range.is_empty() {
+            return None;
+        }
+        let pane_of = |moment: Timestamp| moment.as_millis().div_euclid(self.pane_ms);
+        let (first, last) = (pane_of(range.from), pane_of(range.to.plus_millis(-1)));
+        let starts = self.panes.range(first..=last);
+        let mut starts =
+            starts.map(|(pane, _)| Timestamp::from_millis(pane.saturating_mul(self.pane_ms)));
+        starts.find(|start| range.contains(*start))
+    }
+
+    /// Calls `visit` with at most `most` rows of the pane that begins at `start`, from the number
+    /// `place` on, which moves on. Returns how many; fewer where the pane ends.
+    pub(super) fn sweep_some(
+        &self,
+        start: Timestamp,
+        place: &mut usize,
+        most: usize,
+        visit: &mut impl FnMut(FirstRow),
+    ) -> usize {
+        let pane = start.as_millis().div_euclid(self.pane_ms);
+        let rows = self.panes.get(&pane).map_or(&[][..], |pane| &pane.rows);
+        let rest = rows.get(*place..).unwrap_or_default();
+        let swept = rest.len().min(most);
+        for row in &rest[..swept] {
+            visit(row.row());
+        }
+        *place += swept;
+        swept
+    }
+
     /// Drops the panes that end before `bound`, which never goes back.
     pub(super) fn drop_before(&mut self, bound: Timestamp, routes: &mut Routes) {
         if bound <= self.bound {

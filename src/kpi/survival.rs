@@ -45,6 +45,16 @@ pub struct SurvivalStep {
 }
 
 impl Survival {
+    /// Adds what others count.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.first += other.first;
+        self.failed_at_once += other.failed_at_once;
+        for (mine, theirs) in self.steps.iter_mut().zip(&other.steps) {
+            mine.at_risk += theirs.at_risk;
+            mine.repeats += theirs.repeats;
+        }
+    }
+
     /// (1 - failed at once / first contacts) x product of (1 - repeats / at risk); no value where
     /// nobody is at risk before the product reaches 0, or without first contacts.
     pub(super) fn reading(&self) -> Reading {

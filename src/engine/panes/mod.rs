@@ -9,6 +9,8 @@
 
 mod folding;
 
+use std::borrow::Cow;
+
 use super::delta::Delta;
 use super::filling;
 use super::first_rows::{Fate, FirstRows};
@@ -18,7 +20,7 @@ use super::pane_capture::PaneCapture;
 use super::routes::{KeyId, RouteId, Routes};
 use super::rows::Rows;
 use super::window::{Spans, Stored, Window, WindowCell};
-use crate::kpi::{self, Count, Totals};
+use crate::kpi::{self, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, WindowGeometry, common_pane_ms};
 
@@ -233,6 +235,26 @@ impl Panes {
         filling::fill(&mut self.windows, &spans, stored, &mut self.marks);
     }
 
+    /// Does some of the work that windows will have when they move next, at most about `most`, while T
+    /// is at `now`. Says whether there is more to do at once.
+    pub(super) fn work_ahead(&mut self, now: Timestamp, most: usize, routes: &Routes) -> bool {
+        let Some(at) = self.at else {
+            return false;
+        };
+        let stored = Stored {
+            rows: &self.rows,
+            first_rows: &self.first_rows,
+            routes,
+            has_quantiles: &self.has_quantiles,
+            shared: &self.shared,
+        };
+        let mut budget = most;
+        for window in &mut self.windows {
+            window.work_ahead(at, now, stored, &mut budget);
+        }
+        budget == 0
+    }
+
     /// What windows are filled from.
     pub(super) fn stored<'p>(&'p self, routes: &'p Routes) -> Stored<'p> {
         Stored {
@@ -282,18 +304,16 @@ impl Panes {
         }
     }
 
-    /// The counts of a key in a window.
-    pub(super) fn totals(&self, window: usize, key: KeyId) -> Totals {
+    /// The counts of a key in a window, of which this is its cell.
+    pub(super) fn totals(&self, key: KeyId, cell: &WindowCell) -> Totals {
         let mut totals = self.shared.get(key.at()).cloned().unwrap_or_default();
-        if let Some(cell) = self.cell(window, key) {
-            totals.add(&cell.own, 1);
-        }
+        totals.add(&cell.own, 1);
         totals
     }
 
     /// The cell of a key in a window; `None` while nothing was ever booked there.
-    pub(super) fn cell(&self, window: usize, key: KeyId) -> Option<&WindowCell> {
-        self.windows.get(window)?.cells.get(key.at())
+    pub(super) fn cell(&self, window: usize, key: KeyId) -> Option<Cow<'_, WindowCell>> {
+        self.windows.get(window)?.cell(key)
     }
 
     /// A number from 1 that grows whenever a cell of the key has changed since a view showed it.
@@ -316,12 +336,7 @@ impl Panes {
         let Some(shared) = self.shared.get(key.at()) else {
             return false;
         };
-        let shared = shared.get(Count::Records);
-        self.windows.iter().any(|window| {
-            window.cells.get(key.at()).is_some_and(|cell| {
-                let records = shared.wrapping_add(cell.own.get(Count::Records));
-                records > 0 || cell.mature.first > 0
-            })
-        })
+        let mut windows = self.windows.iter();
+        windows.any(|window| window.is_live(key, shared))
     }
 }
