@@ -20,10 +20,26 @@ use crate::kpi::{Count, Totals};
 use crate::time::Timestamp;
 use crate::window::Range;
 
-/// What work ahead at a time should cost at most, about a millisecond: 1 is a row of a cohort.
-pub const WORK_AT_A_TIME: usize = 1 << 14;
+/// What work ahead at a time should cost at most, some two milliseconds: 1 is a row of a cohort.
+pub const WORK_AT_A_TIME: usize = 1 << 15;
 /// What a cell costs that is handed over or made room for.
 const COST_OF_CELL: usize = 6;
+
+/// Rows are not gathered ahead where they are no more than so many bytes for each 1 of a turn: to go
+/// through them at once takes a few turns, and to gather them is twice the work.
+const FEW_BYTES: usize = 16;
+
+/// One turn of work.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// The instant that the windows stand at.
+    pub(super) at: Timestamp,
+    /// The present instant T.
+    pub(super) now: Timestamp,
+    /// What it may cost, and what is left of that.
+    pub(super) most: usize,
+    pub(super) left: usize,
+}
 
 /// Of one window.
 #[derive(Debug, Default)]
@@ -37,15 +53,14 @@ pub(super) struct Ahead {
 }
 
 /// How far work on a move has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Stage<M> {
-    /// There is nothing in the cells.
-    #[default]
-    Idle,
+    /// There is nothing in the cells, and no key is listed.
+    Idle(Marks),
     /// The cells do not count yet.
     Gathering(Gathering<M>),
     /// The window has moved, so the cells count. Those of these keys are still to be handed over.
-    Handing(Vec<KeyId>),
+    Handing(Vec<KeyId>, Marks),
 }
 
 #[derive(Debug)]
@@ -72,9 +87,28 @@ struct CohortsMove {
     next_route: u32,
 }
 
+impl<M> Default for Stage<M> {
+    fn default() -> Self {
+        Self::Idle(Marks::new())
+    }
+}
+
 impl<M> Stage<M> {
+    /// Begins with a move, where none is under way.
+    fn begin(&mut self, since: Timestamp, of: M, keys: usize) {
+        if let Self::Idle(marks) = self {
+            let mut marks = std::mem::replace(marks, Marks::new());
+            marks.make_room(keys);
+            *self = Self::Gathering(Gathering { since, marks, of });
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        matches!(self, Self::Idle(_))
+    }
+
     fn counts(&self) -> bool {
-        matches!(self, Self::Handing(_))
+        matches!(self, Self::Handing(..))
     }
 
     /// Whether it is one that moving to the instant `at` makes.
@@ -85,7 +119,7 @@ impl<M> Stage<M> {
     fn gathering(&mut self) -> Option<&mut Gathering<M>> {
         match self {
             Self::Gathering(gathering) => Some(gathering),
-            Self::Idle | Self::Handing(_) => None,
+            Self::Idle(_) | Self::Handing(..) => None,
         }
     }
 
@@ -97,10 +131,10 @@ impl<M> Stage<M> {
                 for key in &keys {
                     marks.touch(*key);
                 }
-                *self = Self::Handing(keys);
+                *self = Self::Handing(keys, gathering.marks);
                 Some(gathering.of)
             }
-            other @ (Self::Idle | Self::Gathering(_) | Self::Handing(_)) => {
+            other @ (Self::Idle(_) | Self::Gathering(_) | Self::Handing(..)) => {
                 *self = other;
                 None
             }
@@ -109,7 +143,9 @@ impl<M> Stage<M> {
 
     /// Hands cells over with `hand`.
     fn hand(&mut self, budget: &mut usize, mut hand: impl FnMut(KeyId)) {
-        let Self::Handing(keys) = self else { return };
+        let Self::Handing(keys, marks) = self else {
+            return;
+        };
         while *budget > 0
             && let Some(key) = keys.pop()
         {
@@ -117,7 +153,7 @@ impl<M> Stage<M> {
             *budget = budget.saturating_sub(COST_OF_CELL);
         }
         if keys.is_empty() {
-            *self = Self::Idle;
+            *self = Self::Idle(std::mem::replace(marks, Marks::new()));
         }
     }
 }
@@ -125,7 +161,7 @@ impl<M> Stage<M> {
 impl Ahead {
     /// Makes room for so many keys, where cells are in use.
     pub(super) fn make_room(&mut self, keys: usize) {
-        if matches!((&self.main, &self.firsts), (Stage::Idle, Stage::Idle)) {
+        if self.main.is_idle() && self.firsts.is_idle() {
             return;
         }
         self.cells.make_room(keys);
@@ -141,7 +177,7 @@ impl Ahead {
     pub(super) fn has_left(&self, moment: Timestamp) -> bool {
         match &self.main {
             Stage::Gathering(gathering) => gathering.of.sign_at(moment) < 0,
-            Stage::Idle | Stage::Handing(_) => false,
+            Stage::Idle(_) | Stage::Handing(..) => false,
         }
     }
 
@@ -202,24 +238,17 @@ impl Ahead {
 }
 
 impl Window {
-    /// Does some of the work of moving the window next, and takes what it has cost from `budget`. The
-    /// window stands at the instant `at`, and T at `now`.
-    pub(super) fn work_ahead(
-        &mut self,
-        at: Timestamp,
-        now: Timestamp,
-        stored: Stored<'_>,
-        budget: &mut usize,
-    ) {
+    /// Does some of the work of moving the window next.
+    pub(super) fn work_ahead(&mut self, turn: &mut Turn, stored: Stored<'_>) {
         // A day so far does not let go of panes.
         if self.geometry.day.is_some() {
             return;
         }
-        self.hand_over(budget);
-        self.begin_main(at, now, budget);
-        self.gather_main(stored, budget);
-        self.begin_firsts(at, now, budget);
-        self.gather_firsts(stored, budget);
+        self.hand_over(&mut turn.left);
+        self.begin_main(turn, stored);
+        self.gather_main(stored, &mut turn.left);
+        self.begin_firsts(turn, stored);
+        self.gather_firsts(stored, &mut turn.left);
     }
 
     /// Makes the moves that have been worked at and lie before the instant `at`. What is not ready yet
@@ -265,55 +294,62 @@ impl Window {
         });
     }
 
-    /// Whether it is time to begin with what moves at the instant `since`, and there is room for all
-    /// keys. Later than at once: what comes to a pane that has been gathered is counted one by one.
-    fn may_begin(&mut self, since: Timestamp, now: Timestamp, budget: &mut usize) -> bool {
-        since.millis_since(now) <= self.geometry.pane_ms / 2 && self.has_room(budget)
+    /// Whether it is time to begin with what moves at the instant `since`. Not at once: what comes to a
+    /// pane that has been gathered is counted one by one.
+    fn is_time(&self, since: Timestamp, now: Timestamp) -> bool {
+        since.millis_since(now) <= self.geometry.pane_ms / 2
     }
 
     /// Makes room for a part of very many keys at a time.
     fn has_room(&mut self, budget: &mut usize) -> bool {
-        let (cells, keys) = (&mut self.ahead.cells, self.cells.0.len());
+        let Ahead {
+            cells,
+            main,
+            firsts,
+        } = &mut self.ahead;
+        let keys = self.cells.0.len();
+        if cells.0.capacity() < keys && main.is_idle() && firsts.is_idle() {
+            // Nothing is in them: to copy them would be long work.
+            cells.0 = Vec::with_capacity(keys + keys / 4);
+        }
         let lacking = keys.saturating_sub(cells.0.len());
         let made = lacking.min(budget.div_ceil(COST_OF_CELL));
-        cells.0.reserve(lacking);
         cells.make_room(keys - lacking + made);
         *budget = budget.saturating_sub(made * COST_OF_CELL);
         made == lacking
     }
 
-    fn gathering<M>(&self, since: Timestamp, of: M) -> Stage<M> {
-        let mut marks = Marks::new();
-        marks.make_room(self.cells.0.len());
-        Stage::Gathering(Gathering { since, marks, of })
-    }
-
-    fn begin_main(&mut self, at: Timestamp, now: Timestamp, budget: &mut usize) {
-        if !matches!(self.ahead.main, Stage::Idle) {
+    fn begin_main(&mut self, turn: &mut Turn, stored: Stored<'_>) {
+        if !self.ahead.main.is_idle() {
             return;
         }
-        let since = self.geometry.next_move(at, 1);
+        let since = self.geometry.next_move(turn.at, 1);
         let leaves = Range {
             from: self.main.from,
             to: self.geometry.ranges(since).window.from,
         };
         // A delayed window of one pane has not come to the end of what it will let go.
-        if self.main.to < leaves.to || !self.may_begin(since, now, budget) {
+        let is_known = leaves.to <= self.main.to;
+        if !is_known || !self.is_time(since, turn.now) {
+            return;
+        }
+        let are_few = stored.rows.bytes_in(leaves) <= turn.most.saturating_mul(FEW_BYTES);
+        if are_few || !self.has_room(&mut turn.left) {
             return;
         }
         let sweep = Sweep::new(leaves, Range::EMPTY);
-        self.ahead.main = self.gathering(since, sweep);
+        self.ahead.main.begin(since, sweep, self.cells.0.len());
     }
 
-    fn begin_firsts(&mut self, at: Timestamp, now: Timestamp, budget: &mut usize) {
-        if !self.by_repeats || !matches!(self.ahead.firsts, Stage::Idle) {
+    fn begin_firsts(&mut self, turn: &mut Turn, stored: Stored<'_>) {
+        if !self.by_repeats || !self.ahead.firsts.is_idle() {
             return;
         }
-        let mut since = self.geometry.next_move(at, self.geometry.horizon_ms);
+        let mut since = self.geometry.next_move(turn.at, self.geometry.horizon_ms);
         if self.cohorts.is_some() {
-            since = since.min(self.geometry.next_move(at, 0));
+            since = since.min(self.geometry.next_move(turn.at, 0));
         }
-        if !self.may_begin(since, now, budget) {
+        if !self.is_time(since, turn.now) {
             return;
         }
         let ranges = self.geometry.ranges(since);
@@ -324,18 +360,24 @@ impl Window {
             })
         } else {
             let (before, after) = (self.covered.mature, ranges.mature);
-            FirstsMove::Mature(Sweep::new(
-                Range {
-                    from: before.from,
-                    to: after.from,
-                },
-                Range {
-                    from: before.to,
-                    to: after.to,
-                },
-            ))
+            let leaves = Range {
+                from: before.from,
+                to: after.from,
+            };
+            let enters = Range {
+                from: before.to,
+                to: after.to,
+            };
+            let rows = stored.first_rows.count_in(leaves) + stored.first_rows.count_in(enters);
+            if rows <= turn.most / 2 {
+                return;
+            }
+            FirstsMove::Mature(Sweep::new(leaves, enters))
         };
-        self.ahead.firsts = self.gathering(since, of);
+        if !self.has_room(&mut turn.left) {
+            return;
+        }
+        self.ahead.firsts.begin(since, of, self.cells.0.len());
     }
 
     fn gather_main(&mut self, stored: Stored<'_>, budget: &mut usize) {

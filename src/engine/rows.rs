@@ -94,6 +94,11 @@ impl Rows {
         panes.find_map(|(start, _)| range.contains(start).then_some(start))
     }
 
+    /// How many bytes the rows of the panes of a range are.
+    pub(super) fn bytes_in(&self, range: Range) -> usize {
+        self.panes_in(range).map(|(_, bytes)| bytes.len()).sum()
+    }
+
     /// Calls `visit` with at most `most` rows of the pane that begins at `start`, from the byte `place`
     /// on, which moves on. Returns how many; fewer where the pane ends.
     pub(super) fn sweep_some(

@@ -11,6 +11,7 @@ mod folding;
 
 use std::borrow::Cow;
 
+use super::ahead::Turn;
 use super::delta::Delta;
 use super::filling;
 use super::first_rows::{Fate, FirstRows};
@@ -248,11 +249,16 @@ impl Panes {
             has_quantiles: &self.has_quantiles,
             shared: &self.shared,
         };
-        let mut budget = most;
+        let mut turn = Turn {
+            at,
+            now,
+            most,
+            left: most,
+        };
         for window in &mut self.windows {
-            window.work_ahead(at, now, stored, &mut budget);
+            window.work_ahead(&mut turn, stored);
         }
-        budget == 0
+        turn.left == 0
     }
 
     /// What windows are filled from.
