@@ -22,8 +22,9 @@ use crate::window::Range;
 
 /// What work ahead at a time should cost at most, some two milliseconds: 1 is a row of a cohort.
 pub const WORK_AT_A_TIME: usize = 1 << 15;
-/// What a cell costs that is handed over or made room for.
+/// What a cell costs that is handed over, and one that room is made for.
 const COST_OF_CELL: usize = 6;
+const COST_OF_ROOM: usize = 3;
 
 /// Rows are not gathered ahead where they are no more than so many bytes for each 1 of a turn: to go
 /// through them at once takes a few turns, and to gather them is twice the work.
@@ -313,9 +314,9 @@ impl Window {
             cells.0 = Vec::with_capacity(keys + keys / 4);
         }
         let lacking = keys.saturating_sub(cells.0.len());
-        let made = lacking.min(budget.div_ceil(COST_OF_CELL));
+        let made = lacking.min(budget.div_ceil(COST_OF_ROOM));
         cells.make_room(keys - lacking + made);
-        *budget = budget.saturating_sub(made * COST_OF_CELL);
+        *budget = budget.saturating_sub(made * COST_OF_ROOM);
         made == lacking
     }
 
@@ -411,7 +412,7 @@ impl Window {
                     &mut counted,
                 );
                 moving.next_route = progress.next;
-                *budget = budget.saturating_sub(progress.rows);
+                *budget = budget.saturating_sub(progress.cost);
             }
         }
     }

@@ -291,8 +291,9 @@ impl Counted<'_> {
 pub(super) struct Progress {
     /// The number of the route that comes next; the greatest there is once all have been counted.
     pub(super) next: u32,
-    /// Rows that were counted on the way.
-    pub(super) rows: usize,
+    /// What that cost: rows that were counted, and routes and runs that were looked at, of which there
+    /// are more where routes are rare.
+    pub(super) cost: usize,
 }
 
 /// Adds up what has the same order, and brings it in order.
@@ -335,8 +336,7 @@ impl Cohorts {
         self.moved_some(change, 0, usize::MAX, keys_of, counted);
     }
 
-    /// The same for routes from the number `first` on, until no fewer than `most` rows have been
-    /// counted.
+    /// The same for routes from the number `first` on, until it has cost `most`.
     pub(super) fn moved_some<'k>(
         &mut self,
         (before, after): (&Covered, &Covered),
@@ -347,13 +347,13 @@ impl Cohorts {
     ) -> Progress {
         let mut progress = Progress {
             next: first,
-            rows: 0,
+            cost: 0,
         };
         let mut moving = self.moving(before, after, first);
         // Some routes of all panes, then the next: with very many keys their cells are in no cache, and
         // are fetched once and not for each step of the horizon.
         let rows: usize = moving.iter().map(|run| run.rest.len()).sum();
-        while progress.rows < most {
+        while progress.cost < most {
             let Some(next) = moving.iter().filter_map(Moving::next_route).min() else {
                 progress.next = u32::MAX;
                 break;
@@ -367,9 +367,10 @@ impl Cohorts {
                 }
             }
             for run in &mut moving {
-                progress.rows += run.count_before(bound, keys_of, counted);
+                progress.cost += 1 + run.count_before(bound, keys_of, counted);
             }
             progress.next = bound;
+            progress.cost += usize::try_from(bound - next).unwrap_or(0);
         }
         progress
     }
