@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cxpulse::app::{Saver, SaverMetrics, Unwatched};
 use cxpulse::checkpoint::{Head, Store};
+use cxpulse::engine::WORK_AT_A_TIME;
 use cxpulse::source::Envelope;
 use cxpulse::time::SystemClock;
 use hdrhistogram::Histogram;
@@ -144,6 +145,8 @@ fn panes(keys: u64) {
                     // A refresh: what has left the windows is taken off, what came is added up.
                     subject.pipeline.engine.settle(at);
                 }
+                // As the service does between what it takes from the source.
+                subject.pipeline.engine.work_ahead(WORK_AT_A_TIME);
                 true
             },
             [&mut quiet, &mut gaps],

@@ -17,6 +17,7 @@ use super::saver::Saver;
 use crate::checkpoint::{Head, Place, faults};
 use crate::config::Config;
 use crate::dead_letter;
+use crate::engine::WORK_AT_A_TIME;
 use crate::http::{Exported, Shared};
 use crate::source::{
     self, Attached, Begin, Change, Envelope, Gap, GapCause, Position, Resume, SourceEvent,
@@ -101,8 +102,10 @@ impl Worker {
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), RecoveryError> {
         self.on_time();
+        let mut has_work = false;
         loop {
-            let pause = Duration::from_millis(self.pause_ms());
+            let pause_ms = if has_work { 1 } else { self.pause_ms() };
+            let pause = Duration::from_millis(pause_ms);
             tokio::select! {
                 biased;
                 () = crate::nats::stopped(&mut stop) => break,
@@ -119,6 +122,8 @@ impl Worker {
             }
             self.on_time();
             self.saver.step(&mut self.pipeline.engine);
+            // Behind the stream it is better to do the same in one go.
+            has_work = self.progress.caught_up && self.pipeline.engine.work_ahead(WORK_AT_A_TIME);
         }
         self.finish();
         Ok(())

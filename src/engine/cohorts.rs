@@ -145,8 +145,13 @@ impl Parts {
         at_risk: 0,
     };
 
+    pub(super) const MATURE: Self = Self {
+        mature: true,
+        ..Self::NONE
+    };
+
     /// Those of them that are not among the others.
-    fn without(self, others: Self) -> Self {
+    pub(super) fn without(self, others: Self) -> Self {
         Self {
             mature: self.mature && !others.mature,
             followed: self.followed && !others.followed,
@@ -256,13 +261,14 @@ impl Moving<'_> {
         self.rest.first().map(|row| row.route().0)
     }
 
-    /// Counts the routes before `bound`.
+    /// Counts the routes before `bound`, and says how many rows they were.
     fn count_before<'k>(
         &mut self,
         bound: u32,
         keys_of: &impl Fn(RouteId) -> &'k [KeyId],
         counted: &mut Counted<'_>,
-    ) {
+    ) -> usize {
+        let before = self.rest.len();
         let mut contacts = FirstContacts::default();
         while let Some(route) = self.rest.first().map(|row| row.route())
             && route.0 < bound
@@ -278,6 +284,7 @@ impl Moving<'_> {
                 self.count(*key, &contacts, counted);
             }
         }
+        before - self.rest.len()
     }
 
     fn count(&self, key: KeyId, contacts: &FirstContacts, counted: &mut Counted<'_>) {
@@ -308,6 +315,16 @@ impl Counted<'_> {
             cell.followed.fetch();
         }
     }
+}
+
+/// How far the routes of cohorts have been counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The number of the route that comes next; the greatest there is once all have been counted.
+    pub(super) next: u32,
+    /// What that cost: rows that were counted, and routes and runs that were looked at, of which there
+    /// are more where routes are rare.
+    pub(super) cost: usize,
 }
 
 /// Adds up what has the same order, and brings it in order.
@@ -343,14 +360,58 @@ impl Cohorts {
     /// Counts each key of each pane whose parts change. Of a route that there is not there are no keys.
     pub(super) fn moved<'k>(
         &mut self,
-        (before, after): (&Covered, &Covered),
+        change: (&Covered, &Covered),
         keys_of: &impl Fn(RouteId) -> &'k [KeyId],
         counted: &mut Counted<'_>,
     ) {
-        if before == after {
-            return;
+        self.moved_some(change, 0, usize::MAX, keys_of, counted);
+    }
+
+    /// The same for routes from the number `first` on, until it has cost `most`.
+    pub(super) fn moved_some<'k>(
+        &mut self,
+        (before, after): (&Covered, &Covered),
+        first: u32,
+        most: usize,
+        keys_of: &impl Fn(RouteId) -> &'k [KeyId],
+        counted: &mut Counted<'_>,
+    ) -> Progress {
+        let mut progress = Progress {
+            next: first,
+            cost: 0,
+        };
+        let mut moving = self.moving(before, after, first);
+        // Some routes of all panes, then the next: with very many keys their cells are in no cache, and
+        // are fetched once and not for each step of the horizon.
+        let rows: usize = moving.iter().map(|run| run.rest.len()).sum();
+        while progress.cost < most {
+            let Some(next) = moving.iter().filter_map(Moving::next_route).min() else {
+                progress.next = u32::MAX;
+                break;
+            };
+            let bound = (next - next % ROUTES_AT_A_TIME).saturating_add(ROUTES_AT_A_TIME);
+            if rows > counted.cells.len() {
+                for route in next..bound {
+                    for key in keys_of(RouteId(route)) {
+                        counted.fetch(*key);
+                    }
+                }
+            }
+            for run in &mut moving {
+                progress.cost += 1 + run.count_before(bound, keys_of, counted);
+            }
+            progress.next = bound;
+            progress.cost += usize::try_from(bound - next).unwrap_or(0);
         }
+        progress
+    }
+
+    /// The runs of panes whose parts change, from a route on.
+    fn moving(&mut self, before: &Covered, after: &Covered, first: u32) -> Vec<Moving<'_>> {
         let mut moving = Vec::new();
+        if before == after {
+            return moving;
+        }
         for (pane, cohort) in &mut self.panes {
             let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
             let (was, is) = (before.parts_at(start), after.parts_at(start));
@@ -359,28 +420,16 @@ impl Cohorts {
             }
             let (enters, leaves) = (is.without(was), was.without(is));
             cohort.settle_all();
-            moving.extend(cohort.runs.iter().map(|rest| Moving {
-                rest,
-                enters,
-                leaves,
+            moving.extend(cohort.runs.iter().map(|run| {
+                let counted = run.partition_point(|row| row.route().0 < first);
+                Moving {
+                    rest: &run[counted..],
+                    enters,
+                    leaves,
+                }
             }));
         }
-        // Some routes of all panes, then the next: with very many keys their cells are in no cache, and
-        // are fetched once and not for each step of the horizon.
-        let rows: usize = moving.iter().map(|run| run.rest.len()).sum();
-        while let Some(first) = moving.iter().filter_map(Moving::next_route).min() {
-            let bound = (first - first % ROUTES_AT_A_TIME).saturating_add(ROUTES_AT_A_TIME);
-            if rows > counted.cells.len() {
-                for route in first..bound {
-                    for key in keys_of(RouteId(route)) {
-                        counted.fetch(*key);
-                    }
-                }
-            }
-            for run in &mut moving {
-                run.count_before(bound, keys_of, counted);
-            }
-        }
+        moving
     }
 
     /// Drops the panes that end before `bound`.

@@ -29,10 +29,10 @@ pub(super) fn fill(windows: &mut [Window], spans: &[Spans], stored: Stored<'_>, 
                 marks.touch(*key);
                 for (at, window) in windows.iter_mut().enumerate() {
                     if in_main[at] {
-                        window.add_sum(*key, sum, *quantiles);
+                        window.cells.add_sum(*key, sum, *quantiles);
                     }
                     if in_mature[at] {
-                        window.add_mature(*key, sum.firsts);
+                        window.cells.add_mature(*key, sum.firsts);
                     }
                 }
             }
@@ -70,7 +70,7 @@ pub(super) fn follow(
     let mut hand_over = |from, sum: FirstRow| {
         let (rows, contacts) = (std::iter::once(sum), FirstContacts::of(sum));
         let keys = &routes.route(sum.route).keys;
-        window.follow(from, rows, &contacts, keys, marks);
+        window.follow(from, rows, (sum.route, &contacts), keys, marks);
     };
     first_rows.sweep(Range::ALL, &mut |moment, row| {
         let its_pane = moment.floor_to(pane_ms);

@@ -198,13 +198,7 @@ impl FirstRows {
 
     /// Calls `visit` for every row whose moment lies in `range`.
     pub(super) fn sweep(&self, range: Range, visit: &mut impl FnMut(Timestamp, FirstRow)) {
-        if range.is_empty() {
-            return;
-        }
-        let pane_of = |moment: Timestamp| moment.as_millis().div_euclid(self.pane_ms);
-        let (first, last) = (pane_of(range.from), pane_of(range.to.plus_millis(-1)));
-        for (pane, rows) in self.panes.range(first..=last) {
-            let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
+        for (start, rows) in self.panes_in(range) {
             for (at, row) in rows.rows.iter().enumerate() {
                 let offset_ms = rows.offsets_ms.get(at).copied().unwrap_or(0);
                 let moment = start.plus_millis(offset_ms);
@@ -213,6 +207,48 @@ impl FirstRows {
                 }
             }
         }
+    }
+
+    /// When the first pane with rows begins that begins in a range.
+    pub(super) fn next_pane(&self, range: Range) -> Option<Timestamp> {
+        let mut panes = self.panes_in(range);
+        panes.find_map(|(start, _)| range.contains(start).then_some(start))
+    }
+
+    /// How many rows the panes of a range have.
+    pub(super) fn count_in(&self, range: Range) -> usize {
+        self.panes_in(range).map(|(_, rows)| rows.rows.len()).sum()
+    }
+
+    /// The panes that may hold rows of a range, with the moments at which they begin.
+    fn panes_in(&self, range: Range) -> impl Iterator<Item = (Timestamp, &Pane)> {
+        let pane_of = |moment: Timestamp| moment.as_millis().div_euclid(self.pane_ms);
+        let (first, last) = (pane_of(range.from), pane_of(range.to.plus_millis(-1)));
+        let panes = (!range.is_empty()).then(|| self.panes.range(first..=last));
+        panes.into_iter().flatten().map(|(pane, rows)| {
+            let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
+            (start, rows)
+        })
+    }
+
+    /// Calls `visit` with at most `most` rows of the pane that begins at `start`, from the number
+    /// `place` on, which moves on. Returns how many; fewer where the pane ends.
+    pub(super) fn sweep_some(
+        &self,
+        start: Timestamp,
+        place: &mut usize,
+        most: usize,
+        visit: &mut impl FnMut(FirstRow),
+    ) -> usize {
+        let pane = start.as_millis().div_euclid(self.pane_ms);
+        let rows = self.panes.get(&pane).map_or(&[][..], |pane| &pane.rows);
+        let rest = rows.get(*place..).unwrap_or_default();
+        let swept = rest.len().min(most);
+        for row in &rest[..swept] {
+            visit(row.row());
+        }
+        *place += swept;
+        swept
     }
 
     /// Drops the panes that end before `bound`, which never goes back.

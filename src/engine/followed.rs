@@ -62,6 +62,31 @@ impl Followed {
         }
     }
 
+    /// Adds others.
+    pub(super) fn add(&mut self, other: &Self) {
+        match (&*self, other) {
+            (_, Self::Nobody) => return,
+            (Self::Nobody, _) => {
+                self.clone_from(other);
+                return;
+            }
+            (Self::Few(_) | Self::Many(_), _) => {}
+        }
+        let mut counts = self.counts();
+        for (mine, theirs) in counts.iter_mut().zip(other.counts()) {
+            *mine += theirs;
+        }
+        if let Self::Few(few) = self
+            && counts.iter().all(|count| u8::try_from(*count).is_ok())
+        {
+            for (mine, sum) in few.iter_mut().zip(counts) {
+                *mine = u8::try_from(sum).unwrap_or_default();
+            }
+        } else {
+            *self = Self::Many(Box::new(counts));
+        }
+    }
+
     /// The counts as they are shown; `None` where nobody has been counted.
     pub(super) fn survival(&self) -> Option<Box<Survival>> {
         if let Self::Nobody = self {
@@ -162,6 +187,11 @@ mod tests {
                 let parts = Parts { followed: true, at_risk, ..Parts::NONE };
                 followed.count(&contacts, parts, 1);
                 wide.count(&contacts, parts, 1);
+                prop_assert_eq!(followed.survival(), wide.survival());
+                let mut change = Followed::default();
+                change.count(&contacts, parts, -1);
+                followed.add(&change);
+                wide.add(&change);
                 prop_assert_eq!(followed.survival(), wide.survival());
             }
         }

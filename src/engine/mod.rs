@@ -7,6 +7,7 @@
 
 mod accounting;
 mod address;
+mod ahead;
 mod booking;
 mod capture;
 mod chain;
@@ -39,6 +40,7 @@ mod slot;
 mod snapshot;
 mod spare;
 mod sums;
+mod sweep;
 mod tally;
 mod view;
 mod waiting;
@@ -50,6 +52,7 @@ use smallvec::SmallVec;
 
 pub use accounting::Outcome;
 pub use address::{Address, Addresses, Addressing};
+pub use ahead::WORK_AT_A_TIME;
 pub use capture::{RestoreError, Section, SectionKind};
 pub use history::{HISTORY_KPIS, HISTORY_POINTS, History};
 pub use kept_view::KeptView;

@@ -64,7 +64,7 @@ impl Engine {
                     let panes = &self.booking.panes;
                     let cell = panes.cell(window, id);
                     cell.map_or(NO_VALUES, |cell| {
-                        let totals = panes.totals(window, id);
+                        let totals = panes.totals(id, &cell);
                         let kpis = &self.settings.kpis;
                         point_of(totals, cell.mature, geometry.length_ms, kpis)
                     })

@@ -83,7 +83,55 @@ impl Rows {
         visit(&rows[..count]);
     }
 
-    /// The same with rows as they lie there, for those who only add them up.
+    /// The panes are so long, milliseconds.
+    pub(super) fn pane_ms(&self) -> i64 {
+        self.pane_ms
+    }
+
+    /// When the first pane with rows begins that begins in a range.
+    pub(super) fn next_pane(&self, range: Range) -> Option<Timestamp> {
+        let mut panes = self.panes_in(range);
+        panes.find_map(|(start, _)| range.contains(start).then_some(start))
+    }
+
+    /// How many bytes the rows of the panes of a range are.
+    pub(super) fn bytes_in(&self, range: Range) -> usize {
+        self.panes_in(range).map(|(_, bytes)| bytes.len()).sum()
+    }
+
+    /// Calls `visit` with at most `most` rows of the pane that begins at `start`, from the byte `place`
+    /// on, which moves on. Returns how many; fewer where the pane ends.
+    pub(super) fn sweep_some(
+        &self,
+        start: Timestamp,
+        place: &mut usize,
+        most: usize,
+        visit: &mut impl FnMut(&[(RouteId, Row)]),
+    ) -> usize {
+        let mut rows = vec![(RouteId(0), Row::default()); GROUP];
+        let mut swept = 0;
+        let pane = start.as_millis().div_euclid(self.pane_ms);
+        let bytes = self.panes.get(&pane).map_or(&[][..], Vec::as_slice);
+        let mut rest = bytes.get(*place..).unwrap_or_default();
+        while swept < most {
+            let mut count = 0;
+            while count < GROUP.min(most - swept)
+                && let Some((route, _)) = rows[count].1.read(&mut rest)
+            {
+                rows[count].0 = route;
+                count += 1;
+            }
+            if count == 0 {
+                break;
+            }
+            visit(&rows[..count]);
+            swept += count;
+        }
+        *place = bytes.len() - rest.len();
+        swept
+    }
+
+    /// All rows whose moment lies in `range`, as they lie there, for those who only add them up.
     pub(super) fn sweep_written(
         &self,
         range: Range,

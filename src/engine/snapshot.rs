@@ -40,6 +40,15 @@ impl Engine {
         self.mark_empty_keys(at);
     }
 
+    /// Does a little of the work that the windows will have when they move next, at most about `most`
+    /// ([`WORK_AT_A_TIME`](super::WORK_AT_A_TIME) for a live run). Call it between batches: where panes
+    /// of very many keys close, the view that moves the windows would wait for all of it, and ingest
+    /// for that view. Changes nothing that can be seen. Says whether there is more to do at once.
+    pub fn work_ahead(&mut self, most: usize) -> bool {
+        let booking = &mut self.booking;
+        booking.panes.work_ahead(self.now, most, &booking.routes)
+    }
+
     /// A view before anything was accepted: no instant and no rows.
     pub fn empty_view(&self) -> View {
         View {
@@ -206,7 +215,7 @@ impl Engine {
             return Cell::default();
         };
         Cell {
-            totals: self.booking.panes.totals(window, id),
+            totals: self.booking.panes.totals(id, &cell),
             mature: cell.mature,
             survival: cell.followed.survival(),
             quantiles: if handle_time {

@@ -1,5 +1,6 @@
 //! One window: the ranges it covers, and its counts by key.
 
+use super::ahead::Ahead;
 use super::cohorts::{Cohorts, Counted, Covered, FirstContacts, Parts};
 use super::first_rows::{FirstRow, FirstRows};
 use super::followed::Followed;
@@ -27,17 +28,51 @@ pub(super) struct WindowCell {
     pub(super) buckets: Buckets,
 }
 
+impl WindowCell {
+    /// Adds what another counts in the window itself.
+    pub(super) fn add_main(&mut self, other: &Self) {
+        self.own.add(&other.own.totals(), 1);
+        self.buckets.add_counts(&other.buckets);
+    }
+
+    /// Adds what another counts of first contacts in cohorts.
+    pub(super) fn add_firsts(&mut self, other: &Self) {
+        self.mature.add(other.mature, 1);
+        self.followed.add(&other.followed);
+    }
+
+    /// The first of them, which is nothing in the other then.
+    pub(super) fn take_main(&mut self, other: &mut Self) {
+        self.add_main(other);
+        other.own = KeptTotals::default();
+        other.buckets = Buckets::default();
+    }
+
+    /// The same with the second.
+    pub(super) fn take_firsts(&mut self, other: &mut Self) {
+        self.add_firsts(other);
+        other.mature = MatureTotals::default();
+        other.followed = Followed::default();
+    }
+}
+
+/// Cells by key.
+#[derive(Debug, Default)]
+pub(super) struct Cells(pub(super) Vec<WindowCell>);
+
 /// One window: what it covers now, and its cells by key.
 #[derive(Debug)]
 pub(super) struct Window {
     pub(super) geometry: WindowGeometry,
     /// First contacts are told by repeat contacts: there is a mature cohort.
-    by_repeats: bool,
-    main: Range,
-    covered: Covered,
+    pub(super) by_repeats: bool,
+    pub(super) main: Range,
+    pub(super) covered: Covered,
     /// The same, and the window is longer than the horizon.
-    cohorts: Option<Cohorts>,
-    pub(super) cells: Vec<WindowCell>,
+    pub(super) cohorts: Option<Cohorts>,
+    pub(super) cells: Cells,
+    /// What moving it next will change.
+    pub(super) ahead: Ahead,
 }
 
 /// What the parts of a window cover that count rows.
@@ -89,7 +124,8 @@ impl Window {
             main: Range::EMPTY,
             covered: Covered::NOTHING,
             cohorts: has_survival.then(|| Cohorts::new(geometry.pane_ms)),
-            cells: Vec::new(),
+            cells: Cells::default(),
+            ahead: Ahead::default(),
         }
     }
 
@@ -144,6 +180,7 @@ impl Window {
         stored: Stored<'_>,
         marks: &mut Marks,
     ) {
+        self.pass(at, stored, marks);
         let ranges = self.geometry.ranges(at);
         let main = self.main_at(ranges.window, exact_moments);
         self.move_main(main, stored, marks);
@@ -166,25 +203,179 @@ impl Window {
         }
         for (range, sign) in self.changes(before, after) {
             stored.rows.sweep(range, &mut |rows| {
-                self.fetch_rows(rows, stored);
-                for (route, row) in rows {
-                    let keys = &stored.routes.route(*route).keys;
-                    for (key, quantiles) in keys.iter().zip(stored.has_quantiles) {
-                        self.add_row(*key, row, sign);
-                        if *quantiles {
-                            self.add_buckets(*key, &row.buckets, if sign > 0 { 1 } else { -1 });
-                        }
-                        marks.touch(*key);
-                    }
-                }
+                self.cells.add_rows(rows, sign, stored, marks);
             });
             stored.first_rows.sweep(range, &mut |_, row| {
                 let contacts = FirstContacts::of(row);
+                let keys = &stored.routes.route(row.route).keys;
+                self.cells.add_firsts(&contacts, keys, sign, marks);
+            });
+        }
+    }
+
+    /// What is left of a day that is over is nothing, and what began is small.
+    fn is_new_day(&self, before: Range, after: Range) -> bool {
+        self.geometry.day.is_some() && before.from != after.from
+    }
+
+    fn clear_main(&mut self, shared: &[KeptTotals]) {
+        for (at, cell) in self.cells.0.iter_mut().enumerate() {
+            cell.own = KeptTotals::default();
+            if let Some(shared) = shared.get(at) {
+                cell.own.add(&shared.totals(), -1);
+            }
+            cell.buckets = Buckets::default();
+        }
+    }
+
+    /// Moves the mature cohort, where there is one, by rows of first contacts.
+    fn move_mature(&mut self, after: Range, stored: Stored<'_>, marks: &mut Marks) {
+        if !self.by_repeats || after == self.covered.mature {
+            return;
+        }
+        let before = std::mem::replace(&mut self.covered.mature, after);
+        if self.is_new_day(before, after) {
+            for cell in &mut self.cells.0 {
+                cell.mature = MatureTotals::default();
+            }
+            marks.touch_all();
+        }
+        let parts = Parts::MATURE;
+        for (range, sign) in self.changes(before, after) {
+            stored.first_rows.sweep(range, &mut |_, row| {
+                let contacts = FirstContacts::of(row);
                 for key in &stored.routes.route(row.route).keys {
-                    self.add_first(*key, &contacts, sign);
+                    self.cells.count(*key, &contacts, parts, sign);
                     marks.touch(*key);
                 }
             });
+        }
+    }
+
+    /// What counts first contacts covers, where the window covers these ranges.
+    pub(super) fn covered_with(&self, ranges: &Ranges) -> Covered {
+        let mut covered = Covered {
+            mature: ranges.mature,
+            followed: ranges.followed,
+            at_risk: Covered::NOTHING.at_risk,
+        };
+        for (range, steps) in covered.at_risk.iter_mut().zip(1..) {
+            *range = self.geometry.followed_for(ranges, steps, 28);
+        }
+        covered
+    }
+
+    /// Moves everything that counts first contacts.
+    fn move_cohorts(&mut self, ranges: &Ranges, routes: &Routes, marks: &mut Marks) {
+        let after = self.covered_with(ranges);
+        let Some(cohorts) = &mut self.cohorts else {
+            return;
+        };
+        let keys_of = |route| routes.keys_of_route(route);
+        let mut counted = Counted {
+            cells: &mut self.cells.0,
+            marks,
+        };
+        cohorts.moved((&self.covered, &after), &keys_of, &mut counted);
+        self.covered = after;
+    }
+
+    /// The ranges that change when a part moves, with the sign of their rows. Where a new day has
+    /// begun nothing is left to be taken out.
+    fn changes(&self, before: Range, after: Range) -> [(Range, i64); 4] {
+        let (leave, enter) = if self.is_new_day(before, after) {
+            ([Range::EMPTY; 2], [after, Range::EMPTY])
+        } else {
+            difference(before, after)
+        };
+        [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)]
+    }
+
+    /// Counts rows of first contacts that have just been added where they are followed; `contacts` is what
+    /// they come to.
+    pub(super) fn follow(
+        &mut self,
+        moment: Timestamp,
+        rows: impl Iterator<Item = FirstRow>,
+        (route, contacts): (RouteId, &FirstContacts),
+        keys: &[KeyId],
+        marks: &mut Marks,
+    ) {
+        if let Some(cohorts) = &mut self.cohorts {
+            for row in rows {
+                cohorts.add(moment, row);
+            }
+        }
+        let parts = self.covered.parts_at(moment);
+        if parts != Parts::NONE {
+            for key in keys {
+                self.cells.count(*key, contacts, parts, 1);
+                marks.touch(*key);
+            }
+        }
+        self.ahead.follow(moment, (route, contacts), keys, parts);
+    }
+
+    /// Whether restored rows of first contacts are to be handed to it.
+    pub(super) fn has_cohorts(&self) -> bool {
+        self.cohorts.is_some()
+    }
+
+    /// Drops cohorts that are not looked at from the instant `at` on.
+    pub(super) fn drop_cohorts(&mut self, at: Timestamp) {
+        let ranges = self.geometry.ranges(at);
+        if let Some(cohorts) = &mut self.cohorts {
+            cohorts.drop_before(ranges.mature.from.min(ranges.followed.from));
+        }
+    }
+
+    /// Makes room for so many keys.
+    pub(super) fn make_room(&mut self, keys: usize) {
+        self.cells.make_room(keys);
+        self.ahead.make_room(keys);
+    }
+}
+
+impl Cells {
+    /// Makes room for so many keys.
+    pub(super) fn make_room(&mut self, keys: usize) {
+        if self.0.len() < keys {
+            self.0.resize_with(keys, WindowCell::default);
+        }
+    }
+
+    /// Adds rows that the window covers, or takes them out with `sign` -1.
+    pub(super) fn add_rows(
+        &mut self,
+        rows: &[(RouteId, Row)],
+        sign: i64,
+        stored: Stored<'_>,
+        marks: &mut Marks,
+    ) {
+        self.fetch_rows(rows, stored);
+        for (route, row) in rows {
+            let keys = &stored.routes.route(*route).keys;
+            for (key, quantiles) in keys.iter().zip(stored.has_quantiles) {
+                self.add_row(*key, row, sign);
+                if *quantiles {
+                    self.add_buckets(*key, &row.buckets, if sign > 0 { 1 } else { -1 });
+                }
+                marks.touch(*key);
+            }
+        }
+    }
+
+    /// The same for what a row of first contacts counts in the window itself.
+    pub(super) fn add_firsts(
+        &mut self,
+        contacts: &FirstContacts,
+        keys: &[KeyId],
+        sign: i64,
+        marks: &mut Marks,
+    ) {
+        for key in keys {
+            self.add_first(*key, contacts, sign);
+            marks.touch(*key);
         }
     }
 
@@ -210,132 +401,10 @@ impl Window {
         }
     }
 
-    /// What is left of a day that is over is nothing, and what began is small.
-    fn is_new_day(&self, before: Range, after: Range) -> bool {
-        self.geometry.day.is_some() && before.from != after.from
-    }
-
-    fn clear_main(&mut self, shared: &[KeptTotals]) {
-        for (at, cell) in self.cells.iter_mut().enumerate() {
-            cell.own = KeptTotals::default();
-            if let Some(shared) = shared.get(at) {
-                cell.own.add(&shared.totals(), -1);
-            }
-            cell.buckets = Buckets::default();
-        }
-    }
-
-    /// Moves the mature cohort, where there is one, by rows of first contacts.
-    fn move_mature(&mut self, after: Range, stored: Stored<'_>, marks: &mut Marks) {
-        if !self.by_repeats || after == self.covered.mature {
-            return;
-        }
-        let before = std::mem::replace(&mut self.covered.mature, after);
-        if self.is_new_day(before, after) {
-            for cell in &mut self.cells {
-                cell.mature = MatureTotals::default();
-            }
-            marks.touch_all();
-        }
-        let parts = Parts {
-            mature: true,
-            ..Parts::NONE
-        };
-        for (range, sign) in self.changes(before, after) {
-            stored.first_rows.sweep(range, &mut |_, row| {
-                let contacts = FirstContacts::of(row);
-                for key in &stored.routes.route(row.route).keys {
-                    self.count(*key, &contacts, parts, sign);
-                    marks.touch(*key);
-                }
-            });
-        }
-    }
-
-    /// Moves everything that counts first contacts.
-    fn move_cohorts(&mut self, ranges: &Ranges, routes: &Routes, marks: &mut Marks) {
-        let mut after = Covered {
-            mature: ranges.mature,
-            followed: ranges.followed,
-            at_risk: Covered::NOTHING.at_risk,
-        };
-        for (range, steps) in after.at_risk.iter_mut().zip(1..) {
-            *range = self.geometry.followed_for(ranges, steps, 28);
-        }
-        let Some(mut cohorts) = self.cohorts.take() else {
-            return;
-        };
-        let before = std::mem::replace(&mut self.covered, Covered::NOTHING);
-        let keys_of = |route| routes.keys_of_route(route);
-        let mut counted = Counted {
-            cells: &mut self.cells,
-            marks,
-        };
-        cohorts.moved((&before, &after), &keys_of, &mut counted);
-        self.covered = after;
-        self.cohorts = Some(cohorts);
-    }
-
-    /// The ranges that change when a part moves, with the sign of their rows. Where a new day has
-    /// begun nothing is left to be taken out.
-    fn changes(&self, before: Range, after: Range) -> [(Range, i64); 4] {
-        let (leave, enter) = if self.is_new_day(before, after) {
-            ([Range::EMPTY; 2], [after, Range::EMPTY])
-        } else {
-            difference(before, after)
-        };
-        [(leave[0], -1), (leave[1], -1), (enter[0], 1), (enter[1], 1)]
-    }
-
-    /// Counts rows of first contacts that have just been added where they are followed; `contacts` is what
-    /// they come to.
-    pub(super) fn follow(
-        &mut self,
-        moment: Timestamp,
-        rows: impl Iterator<Item = FirstRow>,
-        contacts: &FirstContacts,
-        keys: &[KeyId],
-        marks: &mut Marks,
-    ) {
-        if let Some(cohorts) = &mut self.cohorts {
-            for row in rows {
-                cohorts.add(moment, row);
-            }
-        }
-        let parts = self.covered.parts_at(moment);
-        if parts == Parts::NONE {
-            return;
-        }
-        for key in keys {
-            self.count(*key, contacts, parts, 1);
-            marks.touch(*key);
-        }
-    }
-
-    /// Whether restored rows of first contacts are to be handed to it.
-    pub(super) fn has_cohorts(&self) -> bool {
-        self.cohorts.is_some()
-    }
-
-    /// Drops cohorts that are not looked at from the instant `at` on.
-    pub(super) fn drop_cohorts(&mut self, at: Timestamp) {
-        let ranges = self.geometry.ranges(at);
-        if let Some(cohorts) = &mut self.cohorts {
-            cohorts.drop_before(ranges.mature.from.min(ranges.followed.from));
-        }
-    }
-
-    /// Makes room for so many keys.
-    pub(super) fn make_room(&mut self, keys: usize) {
-        if self.cells.len() < keys {
-            self.cells.resize_with(keys, WindowCell::default);
-        }
-    }
-
     /// Brings what counting a handle time in a bucket will look at into the cache.
     #[inline]
     pub(super) fn fetch_bucket(&self, key: KeyId, bucket: u16) {
-        if let Some(cell) = self.cells.get(key.at()) {
+        if let Some(cell) = self.0.get(key.at()) {
             cell.buckets.fetch(bucket);
         }
     }
@@ -343,7 +412,7 @@ impl Window {
     /// The same for what counts first contacts.
     #[inline]
     pub(super) fn fetch_survival(&self, key: KeyId) {
-        if let Some(cell) = self.cells.get(key.at()) {
+        if let Some(cell) = self.0.get(key.at()) {
             cell.followed.fetch_first();
         }
     }
@@ -351,7 +420,7 @@ impl Window {
     /// The same for what the window has of its own.
     #[inline]
     fn fetch_own(&self, key: KeyId) {
-        if let Some(cell) = self.cells.get(key.at()) {
+        if let Some(cell) = self.0.get(key.at()) {
             cell.own.fetch();
         }
     }
@@ -359,7 +428,7 @@ impl Window {
     /// Adds a row to what the window has of its own, or takes it out with `sign` -1.
     #[inline]
     pub(super) fn add_row(&mut self, key: KeyId, row: &Row, sign: i64) {
-        if let Some(cell) = self.cells.get_mut(key.at()) {
+        if let Some(cell) = self.0.get_mut(key.at()) {
             cell.own.add_row(row, sign);
         }
     }
@@ -367,7 +436,7 @@ impl Window {
     /// The same for a row of first contacts.
     #[inline]
     pub(super) fn add_first(&mut self, key: KeyId, contacts: &FirstContacts, sign: i64) {
-        if let Some(cell) = self.cells.get_mut(key.at()) {
+        if let Some(cell) = self.0.get_mut(key.at()) {
             for (count, amount) in contacts.counts(sign) {
                 cell.own.count(count, amount);
             }
@@ -377,7 +446,7 @@ impl Window {
     /// Counts handle times that the window covers, or no longer covers with `sign` -1.
     #[inline]
     pub(super) fn add_buckets(&mut self, key: KeyId, buckets: &[(u16, i32)], sign: i32) {
-        if let Some(cell) = self.cells.get_mut(key.at()) {
+        if let Some(cell) = self.0.get_mut(key.at()) {
             for (bucket, count) in buckets {
                 cell.buckets.add(*bucket, sign * count);
             }
@@ -389,7 +458,7 @@ impl Window {
 
     /// Adds what many rows come to to what the window has of its own.
     pub(super) fn add_sum(&mut self, key: KeyId, sum: &Sum, has_quantiles: bool) {
-        if let Some(cell) = self.cells.get_mut(key.at()) {
+        if let Some(cell) = self.0.get_mut(key.at()) {
             cell.own.add(&sum.totals, 1);
             if has_quantiles {
                 cell.buckets.add_counts(&sum.buckets);
@@ -399,13 +468,14 @@ impl Window {
 
     /// The same in the mature cohort.
     pub(super) fn add_mature(&mut self, key: KeyId, firsts: MatureTotals) {
-        if let Some(cell) = self.cells.get_mut(key.at()) {
+        if let Some(cell) = self.0.get_mut(key.at()) {
             cell.mature.add(firsts, 1);
         }
     }
 
-    fn count(&mut self, key: KeyId, contacts: &FirstContacts, parts: Parts, sign: i64) {
-        if let Some(cell) = self.cells.get_mut(key.at()) {
+    /// Counts first contacts of a key in parts of the window, or takes them back with `sign` -1.
+    pub(super) fn count(&mut self, key: KeyId, contacts: &FirstContacts, parts: Parts, sign: i64) {
+        if let Some(cell) = self.0.get_mut(key.at()) {
             contacts.count(cell, parts, sign);
         }
     }

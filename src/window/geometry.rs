@@ -130,6 +130,27 @@ impl WindowGeometry {
         }
     }
 
+    /// The first instant after `at` at which something moves by a pane that ends `behind_ms` before
+    /// the window does: the cohort followed at 0, the mature one at the horizon. The window itself lets
+    /// go of a pane a millisecond later than its end reaches the next one.
+    ///
+    /// ```
+    /// use cxpulse::time::Timestamp;
+    /// use cxpulse::window::WindowGeometry;
+    /// let window = WindowGeometry { length_ms: 600, pane_ms: 10, delay_ms: 0, horizon_ms: 100, day: None };
+    /// let at = Timestamp::from_millis(1005);
+    /// assert_eq!(window.next_move(at, 0).as_millis(), 1010);
+    /// assert_eq!(window.next_move(at, 1).as_millis(), 1011);
+    /// assert_eq!(window.ranges(Timestamp::from_millis(1010)).window.from.as_millis(), 410);
+    /// assert_eq!(window.ranges(Timestamp::from_millis(1011)).window.from.as_millis(), 420);
+    /// ```
+    pub fn next_move(&self, at: Timestamp, behind_ms: i64) -> Timestamp {
+        let behind_ms = behind_ms.saturating_add(self.delay_ms);
+        let end = at.plus_millis(behind_ms.saturating_neg());
+        let next = end.floor_to(self.pane_ms).plus_millis(self.pane_ms);
+        next.plus_millis(behind_ms)
+    }
+
     /// The first contacts of the followed cohort that have been followed for `steps` whole steps of
     /// a horizon cut into `of`: those in panes that end no later than T' less that time.
     pub fn followed_for(&self, ranges: &Ranges, steps: i64, of: i64) -> Range {

@@ -41,11 +41,15 @@ proptest! {
         assert_same(&expected, &found, Compare::Counters);
     }
 
-    /// Any interleaving of evaluation instants, with restarts in between.
+    /// Any interleaving of evaluation instants, with restarts and work ahead in between.
     #[test]
-    fn live_equals_reference((setup, messages, ticks) in live_universe(), restart_every in 0_usize..4) {
+    fn live_equals_reference(
+        (setup, messages, ticks) in live_universe(),
+        restart_every in 0_usize..4,
+        ahead in prop_oneof![Just(0_usize), 1_usize..4, 4_usize..40],
+    ) {
         let expected = live(&setup, &messages, &ticks);
-        let found = engine_runs::live(&setup, &messages, &ticks, restart_every);
+        let found = engine_runs::live(&setup, &messages, &ticks, restart_every, ahead);
         for (one, other) in expected.iter().zip(&found) {
             assert_same(one, other, Compare::Counters);
         }

@@ -192,12 +192,14 @@ pub(crate) fn replay(
 }
 
 /// A live run as the reference does it, one result per tick. `restart_every` ticks, the state goes
-/// to bytes and back.
+/// to bytes and back. What moves next is worked at `ahead` steps at a time, after each message and
+/// before each view.
 pub(crate) fn live(
     setup: &Setup,
     messages: &[Message],
     ticks: &[Tick],
     restart_every: usize,
+    ahead: usize,
 ) -> Vec<Output> {
     let policy = WaitingPolicy::Keep;
     let mut pipeline = pipeline(setup, policy);
@@ -206,12 +208,14 @@ pub(crate) fn live(
     for (number, tick) in ticks.iter().enumerate() {
         for (sequence, message) in messages.iter().enumerate().take(tick.after).skip(taken) {
             pipeline.process(&envelope(sequence, message), &mut |_| {});
+            pipeline.engine.work_ahead(ahead);
         }
         taken = tick.after.max(taken);
         if restart_every > 0 && number % restart_every == 0 {
             pipeline = restarted(setup, &mut pipeline, policy);
         }
         pipeline.engine.advance(Timestamp::from_millis(tick.at));
+        pipeline.engine.work_ahead(ahead);
         outputs.push(output(
             &pipeline.engine.view(Timestamp::from_millis(tick.at)),
         ));
@@ -302,11 +306,12 @@ pub(crate) mod both {
         expected
     }
 
-    /// The reference's live run, which the engine's equals, with and without restarts on the way.
+    /// The reference's live run, which the engine's equals, with and without restarts and work
+    /// ahead on the way.
     pub(crate) fn live(setup: &Setup, messages: &[Message], ticks: &[Tick]) -> Vec<Output> {
         let expected = reference::live(setup, messages, ticks);
-        for restart_every in 0..=2 {
-            let found = super::live(setup, messages, ticks, restart_every);
+        for (restart_every, ahead) in [(0, 0), (1, 0), (2, 0), (0, 1), (0, 7), (2, 100)] {
+            let found = super::live(setup, messages, ticks, restart_every, ahead);
             assert_eq!(expected.len(), found.len());
             for (one, other) in expected.iter().zip(&found) {
                 assert_same(one, other, Compare::Counters);

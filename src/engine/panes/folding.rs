@@ -23,6 +23,8 @@ struct Covering {
     nobody: bool,
     /// So many do that it is less to add to what they share, and to take out of the others.
     is_shared: bool,
+    /// From which of them rows have been gathered as leaving; empty where from none.
+    left: SmallVec<[bool; 8]>,
 }
 
 impl Panes {
@@ -81,14 +83,14 @@ impl Panes {
             if let Some(bucket) = delta.any_bucket() {
                 for (key, _) in keys.iter().zip(&self.has_quantiles).filter(|key| *key.1) {
                     for window in &self.windows {
-                        window.fetch_bucket(*key, bucket);
+                        window.cells.fetch_bucket(*key, bucket);
                     }
                 }
             }
             if !delta.firsts.is_empty() {
                 for key in keys {
                     for window in &self.windows {
-                        window.fetch_survival(*key);
+                        window.cells.fetch_survival(*key);
                     }
                 }
             }
@@ -143,13 +145,20 @@ impl Panes {
 
     /// Which windows cover a moment.
     fn covering(&self, moment: Timestamp) -> Covering {
-        let windows = self.windows.iter();
-        let each: SmallVec<[bool; 8]> = windows.map(|window| window.covers(moment)).collect();
+        let windows = || self.windows.iter();
+        let each = windows().map(|window| window.covers(moment));
+        let each: SmallVec<[bool; 8]> = each.collect();
         let covers = each.iter().filter(|covers| **covers).count();
+        let left = windows().map(|window| window.ahead.has_left(moment));
+        let mut left: SmallVec<[bool; 8]> = left.collect();
+        if !left.contains(&true) {
+            left.clear();
+        }
         Covering {
             nobody: covers == 0,
             is_shared: covers > each.len() - covers + 1,
             each,
+            left,
         }
     }
 
@@ -174,12 +183,17 @@ impl Panes {
             }
             for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
                 match (covers, covering.is_shared) {
-                    (true, false) => window.add_row(*key, row, 1),
-                    (false, true) => window.add_row(*key, row, -1),
+                    (true, false) => window.cells.add_row(*key, row, 1),
+                    (false, true) => window.cells.add_row(*key, row, -1),
                     (true, true) | (false, false) => {}
                 }
                 if *covers && *quantiles {
-                    window.add_buckets(*key, &row.buckets, 1);
+                    window.cells.add_buckets(*key, &row.buckets, 1);
+                }
+            }
+            for (window, left) in self.windows.iter_mut().zip(&covering.left) {
+                if *left {
+                    window.ahead.leave(*key, row, *quantiles);
                 }
             }
         }
@@ -217,7 +231,13 @@ impl Panes {
         let contacts = FirstContacts::of_rows(rows.clone());
         let keys = &routes.route(route).keys;
         for window in &mut self.windows {
-            window.follow(moment, rows.clone(), &contacts, keys, &mut self.marks);
+            window.follow(
+                moment,
+                rows.clone(),
+                (route, &contacts),
+                keys,
+                &mut self.marks,
+            );
         }
         if covering.nobody {
             return;
@@ -233,9 +253,14 @@ impl Panes {
             }
             for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
                 match (covers, covering.is_shared) {
-                    (true, false) => window.add_first(*key, &contacts, 1),
-                    (false, true) => window.add_first(*key, &contacts, -1),
+                    (true, false) => window.cells.add_first(*key, &contacts, 1),
+                    (false, true) => window.cells.add_first(*key, &contacts, -1),
                     (true, true) | (false, false) => {}
+                }
+            }
+            for (window, left) in self.windows.iter_mut().zip(&covering.left) {
+                if *left {
+                    window.ahead.leave_first(*key, &contacts);
                 }
             }
         }

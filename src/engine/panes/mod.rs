@@ -9,6 +9,9 @@
 
 mod folding;
 
+use std::borrow::Cow;
+
+use super::ahead::Turn;
 use super::delta::Delta;
 use super::filling;
 use super::first_rows::{Fate, FirstRows};
@@ -19,7 +22,7 @@ use super::pane_capture::PaneCapture;
 use super::routes::{KeyId, RouteId, Routes};
 use super::rows::Rows;
 use super::window::{Spans, Stored, Window, WindowCell};
-use crate::kpi::{self, Count, Totals};
+use crate::kpi::{self, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, WindowGeometry, common_pane_ms};
 
@@ -234,6 +237,31 @@ impl Panes {
         filling::fill(&mut self.windows, &spans, stored, &mut self.marks);
     }
 
+    /// Does some of the work that windows will have when they move next, at most about `most`, while T
+    /// is at `now`. Says whether there is more to do at once.
+    pub(super) fn work_ahead(&mut self, now: Timestamp, most: usize, routes: &Routes) -> bool {
+        let Some(at) = self.at else {
+            return false;
+        };
+        let stored = Stored {
+            rows: &self.rows,
+            first_rows: &self.first_rows,
+            routes,
+            has_quantiles: &self.has_quantiles,
+            shared: &self.shared,
+        };
+        let mut turn = Turn {
+            at,
+            now,
+            most,
+            left: most,
+        };
+        for window in &mut self.windows {
+            window.work_ahead(&mut turn, stored);
+        }
+        turn.left == 0
+    }
+
     /// What windows are filled from.
     pub(super) fn stored<'p>(&'p self, routes: &'p Routes) -> Stored<'p> {
         Stored {
@@ -283,19 +311,18 @@ impl Panes {
         }
     }
 
-    /// The counts of a key in a window.
-    pub(super) fn totals(&self, window: usize, key: KeyId) -> Totals {
-        let mut totals = Totals::default();
-        if let (Some(shared), Some(cell)) = (self.shared.get(key.at()), self.cell(window, key)) {
+    /// The counts of a key in a window, of which this is its cell.
+    pub(super) fn totals(&self, key: KeyId, cell: &WindowCell) -> Totals {
+        let mut totals = cell.own.totals();
+        if let Some(shared) = self.shared.get(key.at()) {
             shared.add_to(&mut totals);
-            cell.own.add_to(&mut totals);
         }
         totals
     }
 
     /// The cell of a key in a window; `None` while nothing was ever booked there.
-    pub(super) fn cell(&self, window: usize, key: KeyId) -> Option<&WindowCell> {
-        self.windows.get(window)?.cells.get(key.at())
+    pub(super) fn cell(&self, window: usize, key: KeyId) -> Option<Cow<'_, WindowCell>> {
+        self.windows.get(window)?.cell(key)
     }
 
     /// A number from 1 that grows whenever a cell of the key has changed since a view showed it.
@@ -318,12 +345,7 @@ impl Panes {
         let Some(shared) = self.shared.get(key.at()) else {
             return false;
         };
-        let shared = shared.get(Count::Records);
-        self.windows.iter().any(|window| {
-            window.cells.get(key.at()).is_some_and(|cell| {
-                let records = shared.wrapping_add(cell.own.get(Count::Records));
-                records > 0 || cell.mature.first > 0
-            })
-        })
+        let mut windows = self.windows.iter();
+        windows.any(|window| window.is_live(key, shared))
     }
 }
