@@ -7,15 +7,14 @@
 //! Whoever does not call for any of it finds the windows moved all the same, in one go: it is for
 //! those who would rather wait often and shortly.
 
-use std::borrow::Cow;
-
 use super::cohorts::{Counted, Covered, FirstContacts, Parts};
+use super::counted::CountedCell;
 use super::kept_totals::KeptTotals;
 use super::marks::Marks;
 use super::routes::{KeyId, RouteId};
 use super::row::Row;
 use super::sweep::Sweep;
-use super::window::{Cells, Stored, Window, WindowCell};
+use super::window::{Cells, Stored, Window};
 use crate::kpi::Count;
 use crate::time::Timestamp;
 use crate::window::Range;
@@ -417,21 +416,14 @@ impl Window {
         }
     }
 
-    /// The cell of a key; `None` where there is none.
-    pub(super) fn cell(&self, key: KeyId) -> Option<Cow<'_, WindowCell>> {
-        let cell = self.cells.0.get(key.at())?;
-        let (main, firsts) = (self.ahead.main.counts(), self.ahead.firsts.counts());
-        let Some(change) = self.ahead.cells.0.get(key.at()).filter(|_| main || firsts) else {
-            return Some(Cow::Borrowed(cell));
-        };
-        let mut cell = cell.clone();
-        if main {
-            cell.add_main(change);
-        }
-        if firsts {
-            cell.add_firsts(change);
-        }
-        Some(Cow::Owned(cell))
+    /// What a key has counted; `None` where there is no cell of it.
+    pub(super) fn counted(&self, key: KeyId) -> Option<CountedCell<'_>> {
+        let ahead = self.ahead.cells.0.get(key.at());
+        Some(CountedCell {
+            cell: self.cells.0.get(key.at())?,
+            main: ahead.filter(|_| self.ahead.main.counts()),
+            firsts: ahead.filter(|_| self.ahead.firsts.counts()),
+        })
     }
 
     /// Whether a record of the key lies in the window or its mature cohort, where the sum that windows

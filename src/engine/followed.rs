@@ -62,6 +62,11 @@ impl Followed {
         }
     }
 
+    /// Whether nobody has been counted.
+    pub(super) fn is_nobody(&self) -> bool {
+        matches!(self, Self::Nobody)
+    }
+
     /// Adds others.
     pub(super) fn add(&mut self, other: &Self) {
         match (&*self, other) {

@@ -43,9 +43,11 @@ impl KeptTotals {
             Self::Small(small) => small,
             Self::Large(large) => return totals.add(large, 1),
         };
-        let counts = small.counts.iter().map(|count| i64::from(*count));
-        let counts = counts.chain(small.sums.iter().copied());
-        for (mine, theirs) in totals.counts.iter_mut().zip(counts) {
+        let (counts, sums) = totals.counts.split_at_mut(Count::FIRST_SUM);
+        for (mine, theirs) in counts.iter_mut().zip(small.counts) {
+            *mine = mine.wrapping_add(theirs.into());
+        }
+        for (mine, theirs) in sums.iter_mut().zip(small.sums) {
             *mine = mine.wrapping_add(theirs);
         }
         for (mine, theirs) in totals.squares.iter_mut().zip(small.squares) {

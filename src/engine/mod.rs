@@ -14,6 +14,7 @@ mod chain;
 mod chains;
 mod cohorts;
 mod contact;
+mod counted;
 mod delta;
 mod filling;
 mod first_rows;

@@ -62,11 +62,11 @@ impl Engine {
                 let windows = self.geometries.iter().enumerate();
                 let points = windows.map(|(window, geometry)| {
                     let panes = &self.booking.panes;
-                    let cell = panes.cell(window, id);
-                    cell.map_or(NO_VALUES, |cell| {
-                        let totals = panes.totals(id, &cell);
+                    let counted = panes.counted(window, id);
+                    counted.map_or(NO_VALUES, |counted| {
+                        let totals = panes.totals(id, counted);
                         let kpis = &self.settings.kpis;
-                        point_of(totals, cell.mature, geometry.length_ms, kpis)
+                        point_of(totals, counted.mature(), geometry.length_ms, kpis)
                     })
                 });
                 Some((

@@ -211,18 +211,14 @@ impl Engine {
 
     /// The counts of a key in a window.
     pub(super) fn cell(&self, window: usize, id: KeyId, handle_time: bool) -> Cell {
-        let Some(cell) = self.booking.panes.cell(window, id) else {
+        let Some(counted) = self.booking.panes.counted(window, id) else {
             return Cell::default();
         };
         Cell {
-            totals: self.booking.panes.totals(id, &cell),
-            mature: cell.mature,
-            survival: cell.followed.survival(),
-            quantiles: if handle_time {
-                cell.buckets.quantiles()
-            } else {
-                None
-            },
+            totals: self.booking.panes.totals(id, counted),
+            mature: counted.mature(),
+            survival: counted.survival(),
+            quantiles: handle_time.then(|| counted.quantiles()).flatten(),
         }
     }
 }

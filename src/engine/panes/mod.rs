@@ -9,9 +9,8 @@
 
 mod folding;
 
-use std::borrow::Cow;
-
 use super::ahead::Turn;
+use super::counted::CountedCell;
 use super::delta::Delta;
 use super::filling;
 use super::first_rows::{Fate, FirstRows};
@@ -21,7 +20,7 @@ use super::marks::Marks;
 use super::pane_capture::PaneCapture;
 use super::routes::{KeyId, RouteId, Routes};
 use super::rows::Rows;
-use super::window::{Spans, Stored, Window, WindowCell};
+use super::window::{Spans, Stored, Window};
 use crate::kpi::{self, Totals};
 use crate::time::Timestamp;
 use crate::window::{Range, WindowGeometry, common_pane_ms};
@@ -311,18 +310,20 @@ impl Panes {
         }
     }
 
-    /// The counts of a key in a window, of which this is its cell.
-    pub(super) fn totals(&self, key: KeyId, cell: &WindowCell) -> Totals {
-        let mut totals = cell.own.totals();
+    /// The counts of a key in a window, of which this is its own.
+    pub(super) fn totals(&self, key: KeyId, counted: CountedCell<'_>) -> Totals {
+        let mut totals = Totals::default();
         if let Some(shared) = self.shared.get(key.at()) {
             shared.add_to(&mut totals);
         }
+        counted.add_own_to(&mut totals);
         totals
     }
 
-    /// The cell of a key in a window; `None` while nothing was ever booked there.
-    pub(super) fn cell(&self, window: usize, key: KeyId) -> Option<Cow<'_, WindowCell>> {
-        self.windows.get(window)?.cell(key)
+    /// What a key has counted in a window beside what all share; `None` while nothing was ever booked
+    /// there.
+    pub(super) fn counted(&self, window: usize, key: KeyId) -> Option<CountedCell<'_>> {
+        self.windows.get(window)?.counted(key)
     }
 
     /// A number from 1 that grows whenever a cell of the key has changed since a view showed it.
