@@ -1,5 +1,5 @@
-//! Which messages of the stream are ours. For each message that it sends a server with a filter does
-//! half as much again as one without, so it is asked for the whole stream where all of it is ours.
+//! Which messages of the stream are ours. For each message that it sends a server with filters does
+//! about a third more than one without, so it is asked for the whole stream where all of it is ours.
 
 use crate::nats::{StreamConfig, covers};
 
