@@ -1,6 +1,6 @@
 //! What records and contacts add to one moment and route before it is folded into windows and rows.
 
-use smallvec::SmallVec;
+use smallvec::{Array, SmallVec};
 
 use super::first_rows::Fate;
 use super::row::Row;
@@ -18,6 +18,22 @@ pub(super) struct Delta {
 
 /// What became of first contacts, and of how many; negative where they are taken back.
 pub(super) type Firsts = SmallVec<[(Fate, i32); 4]>;
+
+/// Adds changes of the same up, which stand together; what comes to nothing goes.
+pub(super) fn add_up<K, A>(changes: &mut SmallVec<A>)
+where
+    K: PartialEq,
+    A: Array<Item = (K, i32)>,
+{
+    changes.dedup_by(|later, earlier| {
+        let is_same = later.0 == earlier.0;
+        if is_same {
+            earlier.1 += later.1;
+        }
+        is_same
+    });
+    changes.retain(|change| change.1 != 0);
+}
 
 impl Delta {
     /// The bucket of one of its handle times.
@@ -44,15 +60,8 @@ impl Delta {
     /// Writes the figures that are not zero in place of what `row` holds, but for first contacts.
     pub(super) fn fill(&mut self, row: &mut Row) {
         self.buckets.sort_unstable_by_key(|change| change.0);
-        self.buckets.dedup_by(|later, earlier| {
-            let is_same = later.0 == earlier.0;
-            if is_same {
-                earlier.1 += later.1;
-            }
-            is_same
-        });
-        let buckets = self.buckets.iter().copied();
-        row.fill(&self.totals, buckets.filter(|change| change.1 != 0));
+        add_up(&mut self.buckets);
+        row.fill(&self.totals, self.buckets.iter().copied());
     }
 
     /// Empties the delta and keeps its memory.

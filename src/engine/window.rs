@@ -29,30 +29,19 @@ pub(super) struct WindowCell {
 }
 
 impl WindowCell {
-    /// Adds what another counts in the window itself.
-    pub(super) fn add_main(&mut self, other: &Self) {
-        self.own.add(&other.own.totals(), 1);
-        self.buckets.add_counts(&other.buckets);
-    }
-
-    /// Adds what another counts of first contacts in cohorts.
-    pub(super) fn add_firsts(&mut self, other: &Self) {
-        self.mature.add(other.mature, 1);
-        self.followed.add(&other.followed);
-    }
-
-    /// The first of them, which is nothing in the other then.
+    /// Takes over what another counts in the window itself, which is nothing in the other then.
     pub(super) fn take_main(&mut self, other: &mut Self) {
-        self.add_main(other);
-        other.own = KeptTotals::default();
-        other.buckets = Buckets::default();
+        let own = std::mem::take(&mut other.own);
+        self.own.add(&own.totals(), 1);
+        let buckets = std::mem::take(&mut other.buckets);
+        self.buckets.add_counts(&buckets);
     }
 
-    /// The same with the second.
+    /// The same with what it counts of first contacts in cohorts.
     pub(super) fn take_firsts(&mut self, other: &mut Self) {
-        self.add_firsts(other);
-        other.mature = MatureTotals::default();
-        other.followed = Followed::default();
+        self.mature.add(std::mem::take(&mut other.mature), 1);
+        let followed = std::mem::take(&mut other.followed);
+        self.followed.add(&followed);
     }
 }
 

@@ -5,8 +5,8 @@ use std::hint::black_box;
 use serde::{Deserialize, Serialize};
 
 /// A count or an integer sum of a [`Totals`]. Each is owned by the KPI file that records it. What one
-/// interaction counts stands together, and what one survey counts: less memory is touched for it. Sums come last, in the order of
-/// their measures.
+/// interaction counts stands together, and what one survey counts: less memory is touched for it.
+/// Sums come last, in the order of their measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Count {

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::super::cohorts::FirstContacts;
-use super::super::delta::{Delta, Firsts};
+use super::super::delta::{Delta, Firsts, add_up};
 use super::super::first_rows::FirstRow;
 use super::super::gathered::{Change, Older, Pending};
 use super::super::routes::{RouteId, Routes};
@@ -208,18 +208,11 @@ impl Panes {
         covering: &Covering,
         routes: &mut Routes,
     ) {
+        firsts.sort_unstable_by_key(|first| first.0.number());
+        add_up(firsts);
         if firsts.is_empty() {
             return;
         }
-        firsts.sort_unstable_by_key(|first| first.0.number());
-        firsts.dedup_by(|later, earlier| {
-            let is_same = later.0 == earlier.0;
-            if is_same {
-                earlier.1 += later.1;
-            }
-            is_same
-        });
-        firsts.retain(|first| first.1 != 0);
         let rows = firsts.iter().map(|(fate, count)| FirstRow {
             route,
             fate: *fate,

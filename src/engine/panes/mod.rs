@@ -207,33 +207,21 @@ impl Panes {
             self.begin_at(at, routes);
         }
         self.at = Some(at);
-        let stored = Stored {
-            rows: &self.rows,
-            first_rows: &self.first_rows,
-            routes,
-            has_quantiles: &self.has_quantiles,
-            shared: &self.shared,
-        };
-        for window in &mut self.windows {
-            window.move_to(at, self.exact_moments, stored, &mut self.marks);
+        let exact_moments = self.exact_moments;
+        let (windows, stored, marks) = self.apart(routes);
+        for window in windows {
+            window.move_to(at, exact_moments, stored, marks);
         }
     }
 
     /// Fills the windows, which cover nothing yet, with what they cover at the instant `at`, but for
     /// their cohorts.
     fn begin_at(&mut self, at: Timestamp, routes: &Routes) {
-        let windows = self.windows.iter_mut();
-        let spans: Vec<Spans> = windows
-            .map(|window| window.begin(at, self.exact_moments))
-            .collect();
-        let stored = Stored {
-            rows: &self.rows,
-            first_rows: &self.first_rows,
-            routes,
-            has_quantiles: &self.has_quantiles,
-            shared: &self.shared,
-        };
-        filling::fill(&mut self.windows, &spans, stored, &mut self.marks);
+        let exact_moments = self.exact_moments;
+        let begin = |window: &mut Window| window.begin(at, exact_moments);
+        let spans: Vec<Spans> = self.windows.iter_mut().map(begin).collect();
+        let (windows, stored, marks) = self.apart(routes);
+        filling::fill(windows, &spans, stored, marks);
     }
 
     /// Does some of the work that windows will have when they move next, at most about `most`, while T
@@ -242,6 +230,24 @@ impl Panes {
         let Some(at) = self.at else {
             return false;
         };
+        let mut turn = Turn {
+            at,
+            now,
+            most,
+            left: most,
+        };
+        let (windows, stored, _) = self.apart(routes);
+        for window in windows {
+            window.work_ahead(&mut turn, stored);
+        }
+        turn.left == 0
+    }
+
+    /// The windows, apart from what they are filled from and where it is noted.
+    fn apart<'p>(
+        &'p mut self,
+        routes: &'p Routes,
+    ) -> (&'p mut [Window], Stored<'p>, &'p mut Marks) {
         let stored = Stored {
             rows: &self.rows,
             first_rows: &self.first_rows,
@@ -249,16 +255,7 @@ impl Panes {
             has_quantiles: &self.has_quantiles,
             shared: &self.shared,
         };
-        let mut turn = Turn {
-            at,
-            now,
-            most,
-            left: most,
-        };
-        for window in &mut self.windows {
-            window.work_ahead(&mut turn, stored);
-        }
-        turn.left == 0
+        (&mut self.windows, stored, &mut self.marks)
     }
 
     /// What windows are filled from.
