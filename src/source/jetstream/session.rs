@@ -55,7 +55,7 @@ struct Session<'a> {
     subscriber: Subscriber,
     link: watch::Receiver<LinkState>,
     connects: u64,
-    /// Number of the last request, from 0 to [`TOKENS`].
+    /// Number of the last request, below [`TOKENS`].
     request: u64,
     tally: Tally,
     audits: Interval,

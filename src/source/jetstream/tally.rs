@@ -379,10 +379,10 @@ mod tests {
         assert_eq!(tally.next_request(), None);
         tally.judge(&mut vec![delivered(500, 500, 9)]);
         assert!(tally.next_request().is_some());
-        tally.judge(&mut vec![
-            status(408, "Request Timeout"),
-            status(100, "Idle Heartbeat"),
-        ]);
+        // A request that ended is the sign of life that was asked for.
+        let ended = tally.judge(&mut vec![status(408, "Request Timeout")]);
+        assert!(ended.heartbeat && ended.reset.is_none());
+        tally.judge(&mut vec![status(100, "Idle Heartbeat")]);
         assert!(tally.next_request().is_some());
         assert_eq!(tally.next_request(), None);
     }
