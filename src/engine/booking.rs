@@ -376,9 +376,11 @@ impl Booking {
         self.tallies.fold(buckets, has_quantiles, &mut self.routes);
     }
 
-    /// Forgets contacts and panes that are no longer needed once stream time is here.
-    pub(super) fn expire(&mut self, stream_time: Timestamp) {
-        self.chains.expire(stream_time, &mut self.routes);
+    /// Forgets contacts and panes that are no longer needed once stream time is here. No record of a
+    /// contact up to `settled_until` is remembered.
+    pub(super) fn expire(&mut self, stream_time: Timestamp, settled_until: Timestamp) {
+        self.chains
+            .expire(stream_time, settled_until, &mut self.routes);
         self.panes.trim(stream_time, &mut self.routes);
     }
 }

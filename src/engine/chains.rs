@@ -1,9 +1,8 @@
 //! All chains: their contacts, and how they are found.
 //!
-//! Contacts lie in a slab by event time. A chain is found by its newest contact, and each contact
-//! knows the next older one. Of that one nobody hears when it is forgotten: a link may lead to a
-//! place that is empty, or to what has been put there since, which is never an older contact of the
-//! same chain (whoever comes in before a contact is linked to it anew).
+//! A chain is found by its newest contact, and each contact that may still change knows the next older
+//! one. Once the ledger has forgotten its record, a contact can neither go nor change, and nothing comes
+//! in before it: it is settled, and keeps only what the one after it may ask for.
 
 use std::hint::black_box;
 
@@ -11,15 +10,16 @@ use smallvec::SmallVec;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
 use super::chain::{Chain, Effects, Inserted, append, insert_at, remove_at};
-use super::contact::{Contact, ContactSlot, MOST_CONTACTS, Tie};
+use super::contact::{Contact, Tie};
+use super::contacts::{Contacts, MOST_CONTACTS};
 use super::index::{Expected, Index, Spot};
 use super::routes::{RouteId, Routes};
-use super::slab::{Place, Slab, Slot};
+use super::slab::Place;
 use crate::event::IdHash;
 use crate::time::Timestamp;
 
 /// Buckets of time that memory is cut into: what is in one is forgotten at once.
-const BUCKETS: i64 = 2048;
+const BUCKETS: i64 = 1024;
 
 /// The end of a chain that a change can touch.
 #[derive(Debug, Default)]
@@ -42,10 +42,9 @@ pub(super) struct Chains {
     newest: Index,
     /// What restored contacts will add to it; empty at any other time.
     expected: Expected,
-    /// The contacts, by the bucket of their event time.
-    slots: Slab<ContactSlot>,
-    contacts: usize,
-    bucket_ms: i64,
+    contacts: Contacts,
+    /// How many.
+    count: usize,
     /// The youngest contact that had to go before its time.
     evicted_until: Option<Timestamp>,
 }
@@ -59,22 +58,21 @@ impl Chains {
             max_contacts: max_contacts.min(MOST_CONTACTS),
             newest: Index::default(),
             expected: Expected::default(),
-            slots: Slab::default(),
-            contacts: 0,
-            bucket_ms: (memory_ms / BUCKETS).max(1),
+            contacts: Contacts::new((memory_ms / BUCKETS).max(1)),
+            count: 0,
             evicted_until: None,
         }
     }
 
     /// Contacts remembered.
     pub(super) fn len(&self) -> usize {
-        self.contacts
+        self.count
     }
 
     /// Where the index leads to the newest contact of a chain.
     #[inline]
     fn newest_of(&self, chain: IdHash) -> Option<Spot> {
-        let is_it = |place| self.slots.at(place).chain() == chain;
+        let is_it = |place| self.contacts.chain_at(place) == chain;
         self.newest.find(chain.low(), is_it)
     }
 
@@ -89,18 +87,9 @@ impl Chains {
             black_box(self.newest.touch_behind(chain.low()));
         }
         for chain in chains {
-            let touch = |place| _ = black_box(self.slots.touch(place));
-            self.newest.each(chain.low(), touch);
+            self.newest
+                .each(chain.low(), |place| self.contacts.touch(place));
         }
-    }
-
-    /// The next older contact of the chain; `None` when there is none or it has been forgotten.
-    fn older_than(&self, slot: &ContactSlot) -> Option<Place> {
-        let place = slot.older()?;
-        let older = self.slots.get(place)?;
-        let is_one =
-            older.is_occupied() && older.chain() == slot.chain() && older.order() < slot.order();
-        is_one.then_some(place)
     }
 
     /// The contacts of a chain that `stays` says are behind a change, and the one before them.
@@ -109,15 +98,14 @@ impl Chains {
         let newest = self.newest_of(chain);
         let mut next = newest.map(|spot| self.newest.at(spot));
         while let Some(place) = next {
-            let slot = self.slots.at(place);
-            let contact = slot.contact();
+            let contact = self.contacts.at(place);
             end.places.push(place);
             end.contacts.push(contact);
             end.has_before = !stays(&contact);
             if end.has_before {
                 break;
             }
-            next = self.older_than(slot);
+            next = self.contacts.older(place);
         }
         end.places.reverse();
         end.contacts.reverse();
@@ -127,14 +115,8 @@ impl Chains {
     /// Writes down what has changed of contacts.
     fn write(&mut self, places: &[Place], contacts: &[Contact]) {
         for (place, contact) in places.iter().zip(contacts) {
-            if self.slots.at(*place).contact() != *contact {
-                self.slots.change(*place).set_written(contact);
-            }
+            self.contacts.write(*place, contact);
         }
-    }
-
-    fn bucket_of(&self, event_time: Timestamp) -> i64 {
-        event_time.as_millis().div_euclid(self.bucket_ms)
     }
 
     /// Puts a contact into its chain; the chain holds a reference to its route from now on.
@@ -146,10 +128,10 @@ impl Chains {
         effects: &mut impl Effects,
     ) -> Inserted {
         routes.retain(contact.route);
-        self.contacts += 1;
+        self.count += 1;
         let newest = self.newest_of(chain);
         let place = newest.map(|spot| self.newest.at(spot));
-        let known = place.map(|place| self.slots.at(place).contact());
+        let known = place.map(|place| self.contacts.at(place));
         if known.is_none_or(|known| known.order() < contact.order()) {
             let inserted = append(known.as_ref(), &mut contact, self.horizon_ms, effects);
             self.put_newest(chain, &contact, newest.zip(place));
@@ -160,15 +142,14 @@ impl Chains {
 
     /// Gives a contact its place behind all others of its chain.
     fn put_newest(&mut self, chain: IdHash, contact: &Contact, before: Option<(Spot, Place)>) {
-        let mut slot = ContactSlot::pack(chain, contact);
-        slot.set_newest(true);
-        slot.set_older(before.map(|(_, place)| place));
-        let place = self.slots.put(self.bucket_of(contact.event_time), slot);
+        let older = before.map(|(_, place)| place);
+        let place = self.contacts.put(chain, contact, true, older);
         if let Some((spot, before)) = before {
-            self.slots.change(before).set_newest(false);
+            self.contacts.set_newest(before, false);
             self.newest.set(spot, place);
         } else {
-            let hash_of = |other| self.slots.at(other).chain().low();
+            let contacts = &self.contacts;
+            let hash_of = |other| contacts.chain_at(other).low();
             self.newest.insert(chain.low(), place, hash_of);
         }
     }
@@ -185,11 +166,10 @@ impl Chains {
         let at = usize::from(end.has_before);
         let horizon_ms = self.horizon_ms;
         let inserted = insert_at(&mut end.contacts, at, &mut contact, horizon_ms, effects);
-        let mut slot = ContactSlot::pack(chain, &contact);
-        slot.set_older(at.checked_sub(1).map(|before| end.places[before]));
-        let place = self.slots.put(self.bucket_of(contact.event_time), slot);
+        let older = at.checked_sub(1).map(|before| end.places[before]);
+        let place = self.contacts.put(chain, &contact, false, older);
         if let Some(next) = end.places.get(at) {
-            self.slots.change(*next).set_older(Some(place));
+            self.contacts.set_older(*next, Some(place));
         }
         end.places.insert(at, place);
         self.write(&end.places, &end.contacts);
@@ -210,16 +190,16 @@ impl Chains {
         let is_it = |contact: &Contact| contact.order() == (event_time, tie);
         let at = end.contacts.iter().position(is_it)?;
         let (place, contact) = (end.places[at], end.contacts[at]);
-        let older = self.older_than(self.slots.at(place));
+        let older = self.contacts.older(place);
         match end.places.get(at + 1) {
-            Some(next) => self.slots.change(*next).set_older(older),
+            Some(next) => self.contacts.set_older(*next, older),
             None => self.retire_newest(chain, place, older),
         }
         remove_at(&mut end.contacts, at, self.horizon_ms, effects);
         end.places.remove(at);
         self.write(&end.places, &end.contacts);
-        self.slots.vacate(self.bucket_of(event_time), place);
-        self.contacts -= 1;
+        self.contacts.vacate(place, event_time);
+        self.count -= 1;
         Some(contact.route)
     }
 
@@ -229,46 +209,38 @@ impl Chains {
             self.newest.remove(chain.low(), place);
             return;
         };
-        self.slots.change(older).set_newest(true);
+        self.contacts.set_newest(older, true);
         if let Some(spot) = self.newest.find(chain.low(), |other| other == place) {
             self.newest.set(spot, older);
         }
     }
 
-    /// Forgets contacts whose memory is over at `stream_time`, and the oldest beyond the limit.
-    pub(super) fn expire(&mut self, stream_time: Timestamp, routes: &mut Routes) {
+    /// Settles the contacts up to `settled_until`, where no record of one is remembered, and forgets
+    /// those whose memory is over at `stream_time`, and the oldest beyond the limit.
+    pub(super) fn expire(
+        &mut self,
+        stream_time: Timestamp,
+        settled_until: Timestamp,
+        routes: &mut Routes,
+    ) {
         let bound = stream_time.plus_millis(-self.memory_ms);
-        while let Some(bucket) = self.slots.first_bucket() {
-            let bucket_end = (bucket + 1).saturating_mul(self.bucket_ms);
-            let over_limit = self.contacts > self.max_contacts;
-            if bucket_end > bound.as_millis() && !over_limit {
-                return;
+        while let Some(until) = self.contacts.oldest_until() {
+            let is_over = until <= bound;
+            if !is_over && self.count <= self.max_contacts {
+                break;
             }
-            if bucket_end > bound.as_millis() {
-                let until = Timestamp::from_millis(bucket_end);
+            if !is_over {
                 self.evicted_until = self.evicted_until.max(Some(until));
             }
-            let contacts = &mut self.contacts;
-            // Where there is a newer one, the chain goes on without this one.
-            self.slots.empty_first(
-                &mut self.newest,
-                |newest, slot, round| {
-                    if slot.is_newest() {
-                        let touch = [Index::touch, Index::touch_behind][round];
-                        black_box(touch(newest, slot.chain().low()));
-                    }
-                },
-                |newest, place, slot| {
-                    if slot.is_newest() {
-                        newest.remove(slot.chain().low(), place);
-                    }
-                    routes.release(slot.route());
-                    *contacts -= 1;
-                },
-            );
-            let slots = &self.slots;
-            self.newest.tighten(|place| slots.at(place).chain().low());
+            let count = &mut self.count;
+            self.contacts.forget_oldest(&mut self.newest, |route| {
+                routes.release(route);
+                *count -= 1;
+            });
+            let contacts = &self.contacts;
+            self.newest.tighten(|place| contacts.chain_at(place).low());
         }
+        self.contacts.settle(settled_until, &mut self.newest);
     }
 
     /// The horizon that can still be honoured.
@@ -287,12 +259,12 @@ impl Chains {
 impl Chains {
     /// Starts a capture of the present state.
     pub(super) fn begin_capture(&mut self, numbers: RouteNumbers) {
-        self.slots.begin_capture(numbers);
+        self.contacts.begin_capture(numbers);
     }
 
     /// The next captured piece; `None` when all have been handed out, which ends the capture.
     pub(super) fn capture_next(&mut self) -> Option<Vec<u8>> {
-        self.slots.capture_next()
+        self.contacts.capture_next()
     }
 
     /// The youngest contact that had to go before its time, for a capture.
@@ -313,40 +285,149 @@ impl Chains {
         mut adopt: impl FnMut(RouteId) -> bool,
     ) -> Result<(), RestoreError> {
         let kind = SectionKind::Chains;
-        let bucket_ms = self.bucket_ms;
-        let (contacts, expected) = (&mut self.contacts, &mut self.expected);
-        self.slots.restore(kind, bytes, |slot| {
-            if !slot.is_occupied() {
-                return Err(RestoreError::Decode { kind });
-            }
-            if !adopt(slot.route()) {
+        let (count, expected) = (&mut self.count, &mut self.expected);
+        self.contacts.restore(bytes, |restored| {
+            if !adopt(restored.route) {
                 return Err(RestoreError::Dangling { kind });
             }
-            *contacts += 1;
-            if slot.is_newest() {
-                expected.add(slot.chain().low());
+            *count += 1;
+            if restored.is_newest {
+                expected.add(restored.chain.low());
             }
-            Ok(slot.event_time().as_millis().div_euclid(bucket_ms))
+            Ok(())
         })
     }
 
-    /// Makes the chains found once all contacts have been put back. Their links are as they were:
-    /// one that leads to something else than an older contact of the same chain leads nowhere, as at
-    /// any other time.
+    /// Makes the chains found once all contacts have been put back.
     pub(super) fn restored(&mut self) -> Result<(), RestoreError> {
-        self.slots.restored();
-        let slots = &self.slots;
-        let newest = || {
-            let newest = slots.occupied().filter(|(_, slot)| slot.is_newest());
-            newest.map(|(place, slot)| (slot.chain().low(), place))
-        };
+        self.contacts.restored();
         self.newest.make_room(std::mem::take(&mut self.expected));
-        let chain_of = |place| slots.at(place).chain();
-        let is_same = |one, other| chain_of(one) == chain_of(other);
-        if self.newest.fill(newest(), is_same) {
+        let contacts = &self.contacts;
+        let is_same = |one, other| contacts.chain_at(one) == contacts.chain_at(other);
+        if self.newest.fill(contacts.newest(), is_same) {
             return Ok(());
         }
         let kind = SectionKind::Chains;
         Err(RestoreError::Twice { kind })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::Settings;
+    use crate::engine::chain::FirstContact;
+
+    /// Contacts change for so long.
+    const MEMORY_MS: i64 = 40;
+    const LATENESS_MS: i64 = 15;
+    const HORIZON_MS: i64 = 60;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// Chain, how late, and what is so of it.
+        Insert(u8, i64, [bool; 2]),
+        /// One of those that may change.
+        Remove(usize),
+        Advance(i64),
+        Restart,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            20 => (0_u8..6, 0..LATENESS_MS, any::<[bool; 2]>())
+                .prop_map(|(chain, late_ms, flags)| Step::Insert(chain, late_ms, flags)),
+            5 => any::<usize>().prop_map(Step::Remove),
+            10 => (0_i64..12).prop_map(Step::Advance),
+            1 => Just(Step::Restart),
+        ]
+    }
+
+    /// All that was given and taken, in order.
+    #[derive(Debug, Default, PartialEq)]
+    struct Log(Vec<(Timestamp, Option<FirstContact>, i64, i64)>);
+
+    impl Effects for Log {
+        fn first_contact(&mut self, at: Timestamp, _: RouteId, first: FirstContact, sign: i64) {
+            self.0.push((at, Some(first), 0, sign));
+        }
+
+        fn episode(&mut self, at: Timestamp, _: RouteId, milliseconds: i64, sign: i64) {
+            self.0.push((at, None, milliseconds, sign));
+        }
+    }
+
+    /// Captured and restored.
+    fn restarted(chains: &mut Chains) -> Chains {
+        let mut other = Chains::new(HORIZON_MS, LATENESS_MS, usize::MAX);
+        chains.begin_capture(Arc::new(vec![0]));
+        while let Some(piece) = chains.capture_next() {
+            other.restore(&piece, |route| route == RouteId(0)).unwrap();
+        }
+        other.restored().unwrap();
+        other
+    }
+
+    fn id_of(chain: u8) -> IdHash {
+        // Two chains have a line and a tag of the index in common.
+        IdHash(u128::from(chain % 3) | u128::from(chain) << 64)
+    }
+
+    proptest! {
+        /// Chains whose contacts settle, and that are restarted, give and take what others do.
+        #[test]
+        fn settling_changes_nothing(steps in proptest::collection::vec(step(), 0..400)) {
+            let mut routes = Routes::new(&Settings::default());
+            let route = routes.acquire(&[None; 8]);
+            let mut settling = Chains::new(HORIZON_MS, LATENESS_MS, usize::MAX);
+            let mut others = Chains::new(HORIZON_MS, LATENESS_MS, usize::MAX);
+            let mut now = Timestamp::from_millis(1000);
+            let mut changing: Vec<(IdHash, Timestamp, Tie)> = Vec::new();
+            for (number, step) in (1..).zip(steps) {
+                let (mut log, mut expected) = (Log::default(), Log::default());
+                match step {
+                    Step::Insert(chain, late_ms, flags) => {
+                        let event_time = now.plus_millis(-late_ms);
+                        let contact = Contact {
+                            event_time,
+                            tie: Tie::of(number % 7, IdHash(number.into())),
+                            start: event_time.plus_millis(-late_ms),
+                            route,
+                            failed: flags[0],
+                            resolved: flags[1],
+                            first: false,
+                            episode_start: event_time,
+                        };
+                        let chain = id_of(chain);
+                        changing.push((chain, event_time, contact.tie));
+                        let says = settling.insert(chain, contact, &mut routes, &mut log);
+                        let said = others.insert(chain, contact, &mut routes, &mut expected);
+                        prop_assert_eq!(says, said);
+                    }
+                    Step::Remove(any) if !changing.is_empty() => {
+                        let (chain, at, tie) = changing.swap_remove(any % changing.len());
+                        let says = settling.remove(chain, at, tie, &mut log);
+                        let said = others.remove(chain, at, tie, &mut expected);
+                        prop_assert_eq!(says, Some(route));
+                        prop_assert_eq!(said, Some(route));
+                    }
+                    Step::Remove(_) => {}
+                    Step::Advance(by_ms) => {
+                        now = now.plus_millis(by_ms);
+                        let settled_until = now.plus_millis(-MEMORY_MS);
+                        changing.retain(|(_, at, _)| *at > settled_until);
+                        settling.expire(now, settled_until, &mut routes);
+                        others.expire(now, Timestamp::MIN, &mut routes);
+                    }
+                    Step::Restart => settling = restarted(&mut settling),
+                }
+                prop_assert_eq!(log, expected);
+                prop_assert_eq!(settling.len(), others.len());
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! ledger entries by default, nine days of them.
 
 use super::capture::{RouteNumbers, number_of};
+use super::packed::{Field, Packed};
 use super::routes::RouteId;
 use super::slab::{Place, Slot};
 use crate::event::IdHash;
@@ -60,40 +61,55 @@ impl Tie {
 }
 
 /// Bytes of a slot.
-const BYTES: usize = 47;
-
-/// A field: where it begins and how many bytes it has, little-endian.
-type Field = (usize, usize);
+const BYTES: usize = 48;
 
 const CHAIN: Field = (0, 10);
 const EVENT_TIME: Field = (10, 6);
-const STATE: Field = (16, 4);
-const ROUTE: Field = (20, 4);
-const XXH64: Field = (24, 8);
-const TIE_ID: Field = (32, 3);
-const START: Field = (35, 6);
-const EPISODE_START: Field = (41, 6);
+const STATE: Field = (16, 5);
+const ROUTE: Field = (21, 4);
+const XXH64: Field = (25, 8);
+const TIE_ID: Field = (33, 3);
+const START: Field = (36, 6);
+const EPISODE_START: Field = (42, 6);
 
 // Bits of the state; above them the next older contact of the chain, [`FIRST_LINK`] more than its
 // place.
-const FAILED: u32 = 1;
-const RESOLVED: u32 = 1 << 1;
-const FIRST: u32 = 1 << 2;
-const NEWEST: u32 = 1 << 3;
+const FAILED: u64 = 1;
+const RESOLVED: u64 = 1 << 1;
+const FIRST: u64 = 1 << 2;
+const NEWEST: u64 = 1 << 3;
 const LINK_SHIFT: u32 = 4;
 /// The link of a slot that holds nothing is 0, without an older contact it is 1.
-const NO_LINK: u32 = 1;
-const FIRST_LINK: u32 = 2;
+const NO_LINK: u64 = 1;
+const FIRST_LINK: u64 = 2;
 
-/// Contacts that have a place to which a link can lead; more are not remembered.
-pub(super) const MOST_CONTACTS: usize = 250_000_000;
+/// A contact as it is kept: what all forms of it tell.
+pub(super) trait Kept: Slot {
+    /// The chain of the contact.
+    fn chain(&self) -> IdHash;
+
+    fn event_time(&self) -> Timestamp;
+
+    fn route(&self) -> RouteId;
+
+    /// Whether it is the newest contact of its chain, by which that is found.
+    fn is_newest(&self) -> bool;
+
+    fn set_newest(&mut self, is_newest: bool);
+
+    /// The contact; what was never packed reads as anything.
+    fn contact(&self) -> Contact;
+
+    /// Takes over what the chain writes of a contact.
+    fn set_written(&mut self, contact: &Contact);
+}
 
 /// A contact with the id of its chain and a link to the next older one, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ContactSlot([u8; BYTES]);
+pub(super) struct ContactSlot(Packed<BYTES>);
 
 impl Slot for ContactSlot {
-    const EMPTY: Self = Self([0; BYTES]);
+    const EMPTY: Self = Self(Packed::EMPTY);
     const BYTES: usize = BYTES;
 
     #[inline]
@@ -103,18 +119,66 @@ impl Slot for ContactSlot {
 
     #[inline]
     fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.0.0
     }
 
     #[inline]
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.as_array().copied().map(Self)
+        Packed::from_bytes(bytes).map(Self)
     }
 
     fn renumbered(&self, numbers: &RouteNumbers) -> Self {
         let mut slot = *self;
-        slot.set(ROUTE, number_of(numbers, self.route()).0.into());
+        slot.0.set(ROUTE, number_of(numbers, self.route()).0.into());
         slot
+    }
+}
+
+impl Kept for ContactSlot {
+    #[inline]
+    fn chain(&self) -> IdHash {
+        self.0.id(CHAIN)
+    }
+
+    #[inline]
+    fn event_time(&self) -> Timestamp {
+        self.0.time(EVENT_TIME)
+    }
+
+    #[inline]
+    fn route(&self) -> RouteId {
+        RouteId(self.0.low(ROUTE))
+    }
+
+    #[inline]
+    fn is_newest(&self) -> bool {
+        self.state() & NEWEST != 0
+    }
+
+    #[inline]
+    fn set_newest(&mut self, is_newest: bool) {
+        self.set_flag(NEWEST, is_newest);
+    }
+
+    #[inline]
+    fn contact(&self) -> Contact {
+        let state = self.state();
+        Contact {
+            event_time: self.event_time(),
+            tie: self.tie(),
+            start: self.0.time(START),
+            route: self.route(),
+            failed: state & FAILED != 0,
+            resolved: state & RESOLVED != 0,
+            first: state & FIRST != 0,
+            episode_start: self.0.time(EPISODE_START),
+        }
+    }
+
+    #[inline]
+    fn set_written(&mut self, contact: &Contact) {
+        self.0.set_time(EPISODE_START, contact.episode_start);
+        self.set_flag(FIRST, contact.first);
     }
 }
 
@@ -124,54 +188,18 @@ impl ContactSlot {
     #[inline]
     pub(super) fn pack(chain: IdHash, contact: &Contact) -> Self {
         let mut slot = Self::EMPTY;
-        slot.0[CHAIN.0..CHAIN.0 + CHAIN.1].copy_from_slice(&chain.0.to_le_bytes()[..CHAIN.1]);
-        slot.set_time(EVENT_TIME, contact.event_time);
-        slot.set_time(START, contact.start);
-        slot.set(XXH64, contact.tie.xxh64);
-        slot.set(TIE_ID, contact.tie.id.into());
-        slot.set(ROUTE, contact.route.0.into());
+        slot.0.set_id(CHAIN, chain);
+        slot.0.set_time(EVENT_TIME, contact.event_time);
+        slot.0.set_time(START, contact.start);
+        slot.0.set(XXH64, contact.tie.xxh64);
+        slot.0.set(TIE_ID, contact.tie.id.into());
+        slot.0.set(ROUTE, contact.route.0.into());
         let state = NO_LINK << LINK_SHIFT
             | if contact.failed { FAILED } else { 0 }
             | if contact.resolved { RESOLVED } else { 0 };
-        slot.set(STATE, state.into());
+        slot.0.set(STATE, state);
         slot.set_written(contact);
         slot
-    }
-
-    /// Takes over what the chain writes of a contact.
-    #[inline]
-    pub(super) fn set_written(&mut self, contact: &Contact) {
-        self.set_time(EPISODE_START, contact.episode_start);
-        self.set_flag(FIRST, contact.first);
-    }
-
-    /// The contact; what was never packed reads as anything.
-    #[inline]
-    pub(super) fn contact(&self) -> Contact {
-        let state = self.state();
-        Contact {
-            event_time: self.event_time(),
-            tie: self.tie(),
-            start: self.time(START),
-            route: self.route(),
-            failed: state & FAILED != 0,
-            resolved: state & RESOLVED != 0,
-            first: state & FIRST != 0,
-            episode_start: self.time(EPISODE_START),
-        }
-    }
-
-    /// The chain of the contact.
-    #[inline]
-    pub(super) fn chain(&self) -> IdHash {
-        let low = u64::from_le_bytes(self.part(CHAIN.0));
-        let high = u16::from_le_bytes(self.part(CHAIN.0 + 8));
-        IdHash(u128::from(high) << 64 | u128::from(low))
-    }
-
-    #[inline]
-    pub(super) fn event_time(&self) -> Timestamp {
-        self.time(EVENT_TIME)
     }
 
     /// See [`Contact::order`].
@@ -183,80 +211,34 @@ impl ContactSlot {
     #[inline]
     fn tie(&self) -> Tie {
         Tie {
-            xxh64: self.get(XXH64),
-            id: u32::try_from(self.get(TIE_ID)).unwrap_or(0),
+            xxh64: self.0.get(XXH64),
+            id: u32::try_from(self.0.get(TIE_ID)).unwrap_or(0),
         }
-    }
-
-    #[inline]
-    pub(super) fn route(&self) -> RouteId {
-        RouteId(u32::from_le_bytes(self.part(ROUTE.0)))
-    }
-
-    /// Whether it is the newest contact of its chain, by which that is found.
-    #[inline]
-    pub(super) fn is_newest(&self) -> bool {
-        self.state() & NEWEST != 0
-    }
-
-    #[inline]
-    pub(super) fn set_newest(&mut self, is_newest: bool) {
-        self.set_flag(NEWEST, is_newest);
     }
 
     /// Where the next older contact of the chain is, or was before it was forgotten.
     #[inline]
     pub(super) fn older(&self) -> Option<Place> {
-        (self.state() >> LINK_SHIFT).checked_sub(FIRST_LINK)
+        let place = (self.state() >> LINK_SHIFT).checked_sub(FIRST_LINK)?;
+        Place::try_from(place).ok()
     }
 
     #[inline]
     pub(super) fn set_older(&mut self, older: Option<Place>) {
-        let most = u32::MAX >> LINK_SHIFT;
-        let older = older.filter(|place| *place <= most - FIRST_LINK);
-        let link = older.map_or(NO_LINK, |place| place + FIRST_LINK);
+        let link = older.map_or(NO_LINK, |place| u64::from(place) + FIRST_LINK);
         let flags = self.state() & ((1 << LINK_SHIFT) - 1);
-        self.set(STATE, (link << LINK_SHIFT | flags).into());
+        self.0.set(STATE, link << LINK_SHIFT | flags);
     }
 
     #[inline]
-    fn state(&self) -> u32 {
-        u32::from_le_bytes(self.part(STATE.0))
+    fn state(&self) -> u64 {
+        self.0.get(STATE)
     }
 
     #[inline]
-    fn set_flag(&mut self, flag: u32, is_set: bool) {
+    fn set_flag(&mut self, flag: u64, is_set: bool) {
         let others = self.state() & !flag;
-        self.set(STATE, (others | if is_set { flag } else { 0 }).into());
-    }
-
-    #[inline]
-    fn set(&mut self, (from, length): Field, value: u64) {
-        self.0[from..from + length].copy_from_slice(&value.to_le_bytes()[..length]);
-    }
-
-    /// A field of at most eight bytes, none of them among the first ten.
-    #[inline]
-    fn get(&self, (from, length): Field) -> u64 {
-        // One load that ends where the field does.
-        u64::from_le_bytes(self.part(from + length - 8)) >> (64 - 8 * length)
-    }
-
-    #[inline]
-    fn part<const COUNT: usize>(&self, from: usize) -> [u8; COUNT] {
-        let mut bytes = [0; COUNT];
-        bytes.copy_from_slice(&self.0[from..from + COUNT]);
-        bytes
-    }
-
-    #[inline]
-    fn set_time(&mut self, field: Field, moment: Timestamp) {
-        self.set(field, moment.as_millis().cast_unsigned());
-    }
-
-    #[inline]
-    fn time(&self, field: Field) -> Timestamp {
-        Timestamp::from_millis(self.get(field).cast_signed())
+        self.0.set(STATE, others | if is_set { flag } else { 0 });
     }
 }
 
@@ -275,7 +257,7 @@ mod tests {
             id in any::<u128>(),
             route in any::<u32>(),
             flags in any::<[bool; 4]>(),
-            older in any::<Option<u16>>(),
+            older in any::<Option<Place>>(),
         ) {
             let chain = IdHash(chain & IdHash::MASK);
             let [event_time, start, episode_start] =
@@ -290,7 +272,6 @@ mod tests {
                 first: flags[2],
                 episode_start,
             };
-            let older = older.map(Place::from);
             let mut slot = ContactSlot::pack(chain, &contact);
             slot.set_older(older);
             prop_assert!(slot.is_occupied());

@@ -3,7 +3,8 @@
 //!
 //! The table is cut into shards by the high bits of a hash, and grows shard by shard: no growth takes
 //! long. A shard doubles as long as nothing is forgotten, since to move a place its hash has to be read;
-//! from then on it grows by a quarter, and what is too large becomes smaller. Within a shard a place lies
+//! from then on it goes from one size to the next that allocators have, by a seventh to a quarter, in
+//! both directions. Within a shard a place lies
 //! in the line that its hash names, or in one behind it when that is full; each line knows how many went
 //! past it, so that nobody looks further than there is something to find.
 #![expect(
@@ -28,7 +29,7 @@ const MOST_PER_LINE: usize = 10;
 /// A shard of no more lines is not too large.
 const FEW_LINES: usize = 4;
 /// Shards that are looked at together for being too large.
-const SHARDS_AT_A_TIME: usize = 8;
+const SHARDS_AT_A_TIME: usize = 16;
 /// Places whose lines are fetched together when an index is filled.
 const GROUP: usize = 64;
 
@@ -142,8 +143,8 @@ impl Index {
         let shard = &mut self.shards[shard_of(hash)];
         if shard.is_full() {
             let lines = shard.lines.len();
-            let more = if self.is_steady { lines / 4 } else { lines };
-            shard.move_to(lines + more + 1, hash_of);
+            let least = if self.is_steady { lines + 1 } else { lines * 2 };
+            shard.move_to(size_from(least.max(1)), hash_of);
         }
         shard.insert(hash, place);
         self.filled += 1;
@@ -164,9 +165,7 @@ impl Index {
         for _ in 0..SHARDS_AT_A_TIME {
             let shard = &mut self.shards[self.next_tightened];
             if shard.is_sparse() {
-                // As full as a shard that has just grown by a quarter.
-                let lines = shard.filled as usize * 5 / (MOST_PER_LINE * 4) + 1;
-                shard.move_to(lines, &hash_of);
+                shard.move_to(lines_for(shard.filled as usize), &hash_of);
             }
             self.next_tightened = (self.next_tightened + 1) % SHARDS;
         }
@@ -302,10 +301,11 @@ impl Shard {
         true
     }
 
-    /// Less than two thirds of what it may hold, and not because that is hardly anything.
+    /// There is a smaller size in which it would not be about to grow, and it does not hold hardly
+    /// anything.
     fn is_sparse(&self) -> bool {
-        let most = self.lines.len() * MOST_PER_LINE;
-        self.lines.len() > FEW_LINES && self.filled as usize * 3 < most * 2
+        let lines = self.lines.len();
+        lines > FEW_LINES && lines_for(self.filled as usize) < lines
     }
 
     /// Puts everything into so many lines. All hashes are asked for in a row and nothing else between, so
@@ -372,12 +372,21 @@ fn tag_of(hash: u64) -> u8 {
     (hash as u8).max(1)
 }
 
-/// Lines for so many places, with room for a few more.
+/// Lines for so many places, with room for a tenth more.
 fn lines_for(count: usize) -> usize {
     if count == 0 {
         0
     } else {
-        count.div_ceil(MOST_PER_LINE) + count / (MOST_PER_LINE * 16)
+        size_from((count * 10).div_ceil(MOST_PER_LINE * 9))
+    }
+}
+
+/// The smallest size of a shard that is no less: allocators have four of them from each power of two to
+/// the next, and what lies between would be rounded up to one.
+fn size_from(lines: usize) -> usize {
+    match lines {
+        0..=8 => lines,
+        9.. => lines.next_multiple_of(1 << ((lines - 1).ilog2() - 2)),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::event::{IdHash, Record};
 use crate::time::Timestamp;
 
 /// Buckets of time that memory is cut into: what is in one is forgotten at once.
-const BUCKETS: i64 = 2048;
+const BUCKETS: i64 = 1024;
 
 /// The winning version of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -248,14 +248,26 @@ impl Ledger {
     /// can still be corrected.
     fn expires_at(&self, slot: &Slot) -> Timestamp {
         let memory_ms = if !slot.is_survey() {
-            self.lateness_ms
-                .saturating_add(self.lateness_ms.max(self.join_ms))
+            self.memory_of_interactions_ms()
         } else if slot.joins().is_some() {
             self.lateness_ms.saturating_mul(3)
         } else {
             self.lateness_ms.saturating_mul(2)
         };
         slot.event_time().plus_millis(memory_ms)
+    }
+
+    fn memory_of_interactions_ms(&self) -> i64 {
+        self.lateness_ms
+            .saturating_add(self.lateness_ms.max(self.join_ms))
+    }
+
+    /// No interaction up to this moment is remembered, and none of the past will be any more: late ones
+    /// are refused. Holds when memory has been gone through at `stream_time`.
+    pub(super) fn interactions_until(&self, stream_time: Timestamp) -> Timestamp {
+        stream_time
+            .plus_millis(-self.memory_of_interactions_ms())
+            .plus_millis(-self.bucket_ms)
     }
 
     fn expiry_bucket(&self, slot: &Slot) -> i64 {

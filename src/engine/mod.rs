@@ -14,6 +14,7 @@ mod chain;
 mod chains;
 mod cohorts;
 mod contact;
+mod contacts;
 mod counted;
 mod delta;
 mod filling;
@@ -27,6 +28,7 @@ mod kept_view;
 mod ledger;
 mod marks;
 mod numbers;
+mod packed;
 mod pane_capture;
 mod panes;
 mod past;
@@ -36,6 +38,7 @@ mod routes;
 mod row;
 mod rows;
 mod settings;
+mod settled;
 mod slab;
 mod slot;
 mod snapshot;
@@ -369,6 +372,7 @@ impl Engine {
         let booking = &mut self.booking;
         self.ledger
             .expire(stream_time, |route| booking.release(route));
-        self.booking.expire(stream_time);
+        let settled_until = self.ledger.interactions_until(stream_time);
+        self.booking.expire(stream_time, settled_until);
     }
 }

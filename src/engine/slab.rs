@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
 
-/// Slots of one chunk.
-const CHUNK: usize = 1024;
+/// Slots that a chunk has room for. It takes up memory for those that have been given out: so many that
+/// what an allocator adds does not count, and that the table of chunks stays in the cache.
+const CHUNK: usize = 1 << 15;
 /// Slots of one run; divides a chunk.
-const RUN: usize = 32;
+pub(super) const RUN: usize = 32;
 const RUNS_OF_CHUNK: usize = CHUNK / RUN;
 /// Runs that places can be given to.
 const MOST_RUNS: u32 = u32::MAX / 32;
@@ -49,8 +50,9 @@ pub(super) trait Slot: Copy {
 /// Slots by place and by bucket.
 #[derive(Debug)]
 pub(super) struct Slab<S> {
-    /// Those without slots are not there yet.
-    chunks: Vec<Box<[S]>>,
+    /// Those without slots are not there yet; others have them up to the last run that was ever given
+    /// out.
+    chunks: Vec<Vec<S>>,
     /// Numbers of those.
     free_chunks: Vec<u32>,
     /// Of the others.
@@ -61,9 +63,9 @@ pub(super) struct Slab<S> {
     /// What is left of the runs that are being filled, of different buckets.
     open: [Option<Open>; OPEN],
     capture: Option<Capture>,
-    /// By chunk, a bit for each run that has been put back; empty but for while that lasts. Nobody has
-    /// to look into memory that has not been written yet, which would be handed out twice.
-    put_back: Vec<u32>,
+    /// By run, whether it has been put back; empty but for while that lasts. The slots of a run that has
+    /// not are not to be looked into for it, which would read much memory that was just made.
+    put_back: Vec<bool>,
 }
 
 /// The places of one bucket.
@@ -172,6 +174,7 @@ impl<S: Slot> Slab<S> {
             return place;
         }
         let run = self.free_run();
+        self.make_run(run);
         self.buckets.entry(number).or_default().runs.push(run);
         self.first = Some(self.first.map_or(number, |first| first.min(number)));
         self.fill_from_now_on(Open {
@@ -204,7 +207,6 @@ impl<S: Slot> Slab<S> {
             return run;
         }
         let chunk = self.free_chunks.pop().map_or(self.chunks.len(), at_of);
-        self.make_chunk(chunk);
         let first = number_of(chunk * RUNS_OF_CHUNK);
         // The last one is taken first.
         let others = (first + 1..).take(RUNS_OF_CHUNK - 1);
@@ -213,11 +215,19 @@ impl<S: Slot> Slab<S> {
         first
     }
 
-    fn make_chunk(&mut self, chunk: usize) {
+    /// Gives a run its slots, where it has none yet.
+    fn make_run(&mut self, run: u32) -> &mut [S] {
+        let (chunk, at) = within(place_of(run, 0));
         if chunk >= self.chunks.len() {
-            self.chunks.resize_with(chunk + 1, Box::default);
+            self.chunks.resize_with(chunk + 1, Vec::new);
         }
-        self.chunks[chunk] = vec![S::EMPTY; CHUNK].into();
+        let slots = &mut self.chunks[chunk];
+        let end = at + RUN;
+        if slots.len() < end {
+            slots.reserve_exact(CHUNK - slots.len());
+            slots.resize(end, S::EMPTY);
+        }
+        &mut slots[at..end]
     }
 
     /// Empties a place of a bucket.
@@ -243,20 +253,8 @@ impl<S: Slot> Slab<S> {
         touch: impl Fn(&W, &S, usize),
         mut visit: impl FnMut(&mut W, Place, &S),
     ) {
-        let Some((number, bucket)) = self.buckets.pop_first() else {
-            return;
-        };
-        self.first = self.buckets.keys().next().copied();
-        for open in &mut self.open {
-            open.take_if(|open| open.bucket == number);
-        }
-        for run in &bucket.runs {
-            let first = place_of(*run, 0);
-            let (chunk, at) = within(first);
-            if let Some(capture) = &mut self.capture {
-                capture.copy(&self.chunks, chunk * RUNS_OF_CHUNK + at / RUN);
-            }
-            let slots = &mut self.chunks[chunk][at..at + RUN];
+        for run in self.close_first() {
+            let (first, slots) = self.run(run);
             for round in 0..ROUNDS {
                 for slot in slots.iter().filter(|slot| slot.is_occupied()) {
                     touch(with, slot, round);
@@ -265,11 +263,40 @@ impl<S: Slot> Slab<S> {
             for (place, slot) in (first..).zip(slots) {
                 if slot.is_occupied() {
                     visit(with, place, slot);
-                    *slot = S::EMPTY;
                 }
             }
+            self.empty(run);
         }
-        self.free_runs.extend(bucket.runs.iter().rev());
+    }
+
+    /// The runs of the bucket that comes first, which is no more: each is to be emptied. Until then its
+    /// slots are where they were.
+    pub(super) fn close_first(&mut self) -> Vec<u32> {
+        let Some((number, bucket)) = self.buckets.pop_first() else {
+            return Vec::new();
+        };
+        self.first = self.buckets.keys().next().copied();
+        for open in &mut self.open {
+            open.take_if(|open| open.bucket == number);
+        }
+        bucket.runs
+    }
+
+    /// The slots of a run, and the place of the first of them.
+    pub(super) fn run(&self, run: u32) -> (Place, &[S]) {
+        let first = place_of(run, 0);
+        let (chunk, at) = within(first);
+        (first, &self.chunks[chunk][at..at + RUN])
+    }
+
+    /// Empties a run whose bucket was closed; others may have it.
+    pub(super) fn empty(&mut self, run: u32) {
+        let (chunk, at) = within(place_of(run, 0));
+        if let Some(capture) = &mut self.capture {
+            capture.copy(&self.chunks, chunk * RUNS_OF_CHUNK + at / RUN);
+        }
+        self.chunks[chunk][at..at + RUN].fill(S::EMPTY);
+        self.free_runs.push(run);
     }
 
     /// All slots that hold something, with their places.
@@ -347,17 +374,12 @@ impl<S: Slot> Slab<S> {
 
     /// The slots of a run; `None` when it has been put back already.
     fn run_to_fill(&mut self, run: u32) -> Option<&mut [S]> {
-        let (chunk, at) = within(place_of(run, 0));
-        if self.chunks.get(chunk).is_none_or(|slots| slots.is_empty()) {
-            self.make_chunk(chunk);
+        let number = at_of(run);
+        if self.put_back.len() <= number {
+            self.put_back.resize(number + 1, false);
         }
-        if self.put_back.len() <= chunk {
-            self.put_back.resize(chunk + 1, 0);
-        }
-        let bit = 1 << (at / RUN);
-        let is_free = self.put_back[chunk] & bit == 0;
-        self.put_back[chunk] |= bit;
-        is_free.then(|| &mut self.chunks[chunk][at..at + RUN])
+        let is_taken = std::mem::replace(&mut self.put_back[number], true);
+        (!is_taken).then(|| self.make_run(run))
     }
 
     /// Finds out what is free once all pieces have been put back.
@@ -369,23 +391,18 @@ impl<S: Slot> Slab<S> {
                 self.free_chunks.push(number_of(number));
                 continue;
             }
-            let runs = put_back.get(number).copied().unwrap_or(0);
-            for at in (0..RUNS_OF_CHUNK).rev() {
-                if runs & 1 << at == 0 {
-                    self.free_runs.push(number_of(number * RUNS_OF_CHUNK + at));
-                }
-            }
+            let first = number * RUNS_OF_CHUNK;
+            let is_free = |run: &usize| !put_back.get(*run).copied().unwrap_or(false);
+            let free = (first..first + RUNS_OF_CHUNK).rev().filter(is_free);
+            self.free_runs.extend(free.map(number_of));
         }
     }
 }
 
-/// Each run of a chunk has its bit.
-const _: () = assert!(RUNS_OF_CHUNK <= 32);
-
 impl Capture {
     /// Copies a run, where that has not been done: its number, which of its slots hold something, and
     /// those.
-    fn copy<S: Slot>(&mut self, chunks: &[Box<[S]>], run: usize) {
+    fn copy<S: Slot>(&mut self, chunks: &[Vec<S>], run: usize) {
         if self.copied.get(run) != Some(&false) {
             return;
         }
@@ -566,7 +583,7 @@ mod tests {
             prop_assert_eq!(occupied.collect::<Vec<_>>(), held.clone());
             let first = held.iter().map(|(_, number)| i64::from(number % 5)).min();
             prop_assert_eq!(other.first_bucket(), first);
-            let room = other.chunks.iter().map(|chunk| chunk.len()).sum::<usize>();
+            let room = other.chunks.iter().map(Vec::len).sum::<usize>();
             // Buckets have room that the others do not take.
             for number in 0..room - held.len() {
                 let place = other.put(0, Number(1_000_000_u32.to_le_bytes()));

@@ -3,16 +3,14 @@
 
 use super::capture::{RouteNumbers, number_of};
 use super::ledger::{Body, Entry, InteractionBody, SurveyBody};
+use super::packed::{Field, Packed};
 use super::routes::RouteId;
 use super::slab;
 use crate::event::IdHash;
 use crate::time::Timestamp;
 
 /// Bytes of a slot.
-const BYTES: usize = 62;
-
-/// A field: where it begins and how many bytes it has, little-endian.
-type Field = (usize, usize);
+const BYTES: usize = 61;
 
 const ID: Field = (0, 10);
 const EVENT_TIME: Field = (10, 6);
@@ -22,17 +20,17 @@ const VERSION_TIME: Field = (26, 6);
 const ROUTE: Field = (32, 4);
 const FLAGS: Field = (36, 2);
 const ORDER: Field = (38, 6);
-const CONTENT: Field = (44, 6);
-const WAIT: Field = (50, 5);
-const HANDLE: Field = (55, 6);
-const OWN_ROUTE: Field = (50, 4);
-const CSAT: Field = (54, 4);
-const CES: Field = (58, 4);
+const CONTENT: Field = (44, 5);
+const WAIT: Field = (49, 5);
+const HANDLE: Field = (54, 6);
+const OWN_ROUTE: Field = (49, 4);
+const CSAT: Field = (53, 4);
+const CES: Field = (57, 4);
 
 /// What is kept of the hash of a record's content. It tells versions of one record apart that have the
 /// same version time: among a hundred thousand changed ones one is taken for equal with a probability of
-/// less than 10^-9.
-pub(super) const CONTENT_MASK: u64 = (1 << 48) - 1;
+/// less than 10^-7.
+pub(super) const CONTENT_MASK: u64 = (1 << 40) - 1;
 
 const OCCUPIED: u16 = 1;
 const EXCLUDED: u16 = 1 << 1;
@@ -57,10 +55,10 @@ const NPS_MASK: u16 = 0xF;
 
 /// An entry with its id, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slot([u8; BYTES]);
+pub(super) struct Slot(Packed<BYTES>);
 
 impl slab::Slot for Slot {
-    const EMPTY: Self = Self([0; BYTES]);
+    const EMPTY: Self = Self(Packed::EMPTY);
     const BYTES: usize = BYTES;
 
     #[inline]
@@ -70,19 +68,20 @@ impl slab::Slot for Slot {
 
     #[inline]
     fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.0.0
     }
 
     #[inline]
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.as_array().copied().map(Self)
+        Packed::from_bytes(bytes).map(Self)
     }
 
     fn renumbered(&self, numbers: &RouteNumbers) -> Self {
         let mut slot = *self;
         slot.set_route(number_of(numbers, self.route()));
         if let Some(own_route) = self.own_route() {
-            slot.set(OWN_ROUTE, number_of(numbers, own_route).0.into());
+            slot.0
+                .set(OWN_ROUTE, number_of(numbers, own_route).0.into());
         }
         slot
     }
@@ -97,12 +96,12 @@ impl Slot {
     pub(super) fn pack(id: IdHash, entry: &Entry) -> Self {
         let mut slot = <Self as slab::Slot>::EMPTY;
         let mut flags = OCCUPIED | flag(entry.excluded, EXCLUDED) | flag(entry.counted, COUNTED);
-        slot.set_wide(ID, id);
-        slot.set_time(EVENT_TIME, entry.event_time);
-        slot.set_time(VERSION_TIME, entry.version_time);
-        slot.set(ORDER, entry.order);
-        slot.set(CONTENT, entry.content);
-        slot.set(ROUTE, entry.route.0.into());
+        slot.0.set_id(ID, id);
+        slot.0.set_time(EVENT_TIME, entry.event_time);
+        slot.0.set_time(VERSION_TIME, entry.version_time);
+        slot.0.set(ORDER, entry.order);
+        slot.0.set(CONTENT, entry.content);
+        slot.0.set(ROUTE, entry.route.0.into());
         match &entry.body {
             Body::Interaction(body) => {
                 flags |= flag(body.inbound, INBOUND)
@@ -112,9 +111,9 @@ impl Slot {
                     | flag(body.chain.is_some(), HAS_LINK)
                     | flag(body.wait_ms.is_some(), HAS_WAIT)
                     | flag(body.handle_ms.is_some(), HAS_HANDLE);
-                slot.set_wide(LINK, body.chain.unwrap_or_default());
-                slot.set(WAIT, body.wait_ms.unwrap_or(0));
-                slot.set(HANDLE, body.handle_ms.unwrap_or(0));
+                slot.0.set_id(LINK, body.chain.unwrap_or_default());
+                slot.0.set(WAIT, body.wait_ms.unwrap_or(0));
+                slot.0.set(HANDLE, body.handle_ms.unwrap_or(0));
             }
             Body::Survey(body) => {
                 flags |= SURVEY
@@ -124,13 +123,13 @@ impl Slot {
                     | flag(body.ces_milli.is_some(), HAS_CES)
                     | flag(body.nps.is_some(), HAS_NPS)
                     | (u16::from(body.nps.unwrap_or(0)) & NPS_MASK) << NPS_SHIFT;
-                slot.set_wide(LINK, body.joins.unwrap_or_default());
-                slot.set(OWN_ROUTE, body.own_route.0.into());
+                slot.0.set_id(LINK, body.joins.unwrap_or_default());
+                slot.0.set(OWN_ROUTE, body.own_route.0.into());
                 slot.set_score(CSAT, body.csat_milli);
                 slot.set_score(CES, body.ces_milli);
             }
         }
-        slot.set(FLAGS, flags.into());
+        slot.0.set(FLAGS, flags.into());
         slot
     }
 
@@ -143,9 +142,9 @@ impl Slot {
             let nps = (flags >> NPS_SHIFT & NPS_MASK).to_le_bytes()[0];
             Body::Survey(SurveyBody {
                 joins: self.link(),
-                own_route: RouteId(self.low(OWN_ROUTE)),
-                csat_milli: has(HAS_CSAT).then(|| self.low(CSAT).cast_signed()),
-                ces_milli: has(HAS_CES).then(|| self.low(CES).cast_signed()),
+                own_route: RouteId(self.0.low(OWN_ROUTE)),
+                csat_milli: has(HAS_CSAT).then(|| self.0.low(CSAT).cast_signed()),
+                ces_milli: has(HAS_CES).then(|| self.0.low(CES).cast_signed()),
                 nps: has(HAS_NPS).then_some(nps),
                 resolved,
             })
@@ -156,15 +155,15 @@ impl Slot {
                 abandoned: has(ABANDONED),
                 transferred: has(TRANSFERRED),
                 resolved,
-                wait_ms: has(HAS_WAIT).then(|| self.get(WAIT)),
-                handle_ms: has(HAS_HANDLE).then(|| self.get(HANDLE)),
+                wait_ms: has(HAS_WAIT).then(|| self.0.get(WAIT)),
+                handle_ms: has(HAS_HANDLE).then(|| self.0.get(HANDLE)),
             })
         };
         Entry {
             event_time: self.event_time(),
-            version_time: self.time(VERSION_TIME),
-            order: self.get(ORDER),
-            content: self.get(CONTENT),
+            version_time: self.0.time(VERSION_TIME),
+            order: self.0.get(ORDER),
+            content: self.0.get(CONTENT),
             excluded: has(EXCLUDED),
             counted: has(COUNTED),
             route: self.route(),
@@ -179,29 +178,29 @@ impl Slot {
         let has = |flag| flags & flag != 0;
         let common = has(OCCUPIED)
             && (has(HAS_RESOLVED) || !has(RESOLVED))
-            && (has(HAS_LINK) || self.get_wide(LINK) == IdHash::default());
+            && (has(HAS_LINK) || self.0.id(LINK) == IdHash::default());
         let body = if has(SURVEY) {
             flags >> NPS_SHIFT <= NPS_MASK
                 && (has(HAS_NPS) || flags >> NPS_SHIFT == 0)
-                && (has(HAS_CSAT) || self.low(CSAT) == 0)
-                && (has(HAS_CES) || self.low(CES) == 0)
+                && (has(HAS_CSAT) || self.0.low(CSAT) == 0)
+                && (has(HAS_CES) || self.0.low(CES) == 0)
         } else {
             flags < HAS_HANDLE << 1
-                && (has(HAS_WAIT) || self.get(WAIT) == 0)
-                && (has(HAS_HANDLE) || self.get(HANDLE) == 0)
-                && self.0[HANDLE.0 + HANDLE.1..] == [0]
+                && (has(HAS_WAIT) || self.0.get(WAIT) == 0)
+                && (has(HAS_HANDLE) || self.0.get(HANDLE) == 0)
+                && self.0.0[HANDLE.0 + HANDLE.1..] == [0]
         };
         common && body
     }
 
     #[inline]
     pub(super) fn id(&self) -> IdHash {
-        self.get_wide(ID)
+        self.0.id(ID)
     }
 
     #[inline]
     pub(super) fn event_time(&self) -> Timestamp {
-        self.time(EVENT_TIME)
+        self.0.time(EVENT_TIME)
     }
 
     /// Whether it is a survey.
@@ -218,31 +217,31 @@ impl Slot {
 
     #[inline]
     pub(super) fn route(&self) -> RouteId {
-        RouteId(self.low(ROUTE))
+        RouteId(self.0.low(ROUTE))
     }
 
     /// The route of a survey before the join.
     #[inline]
     pub(super) fn own_route(&self) -> Option<RouteId> {
-        self.is_survey().then(|| RouteId(self.low(OWN_ROUTE)))
+        self.is_survey().then(|| RouteId(self.0.low(OWN_ROUTE)))
     }
 
     pub(super) fn set_route(&mut self, route: RouteId) {
-        self.set(ROUTE, route.0.into());
+        self.0.set(ROUTE, route.0.into());
     }
 
     pub(super) fn set_order(&mut self, order: u64) {
-        self.set(ORDER, order);
+        self.0.set(ORDER, order);
     }
 
     #[inline]
     fn link(&self) -> Option<IdHash> {
-        self.has(HAS_LINK).then(|| self.get_wide(LINK))
+        self.has(HAS_LINK).then(|| self.0.id(LINK))
     }
 
     #[inline]
     fn flags(&self) -> u16 {
-        u16::from_le_bytes(self.part(FLAGS.0))
+        u16::from_le_bytes(self.0.part(FLAGS.0))
     }
 
     #[inline]
@@ -251,56 +250,8 @@ impl Slot {
     }
 
     #[inline]
-    fn set(&mut self, (from, length): Field, value: u64) {
-        self.0[from..from + length].copy_from_slice(&value.to_le_bytes()[..length]);
-    }
-
-    /// A field of at most eight bytes, none of them among the first ten.
-    #[inline]
-    fn get(&self, (from, length): Field) -> u64 {
-        // One load that ends where the field does.
-        u64::from_le_bytes(self.part(from + length - 8)) >> (64 - 8 * length)
-    }
-
-    /// A field of four bytes.
-    #[inline]
-    fn low(&self, (from, _): Field) -> u32 {
-        u32::from_le_bytes(self.part(from))
-    }
-
-    #[inline]
-    fn part<const COUNT: usize>(&self, from: usize) -> [u8; COUNT] {
-        let mut bytes = [0; COUNT];
-        bytes.copy_from_slice(&self.0[from..from + COUNT]);
-        bytes
-    }
-
-    #[inline]
-    fn set_wide(&mut self, (from, length): Field, id: IdHash) {
-        self.0[from..from + length].copy_from_slice(&id.0.to_le_bytes()[..length]);
-    }
-
-    /// A field of ten bytes.
-    #[inline]
-    fn get_wide(&self, (from, _): Field) -> IdHash {
-        let low = u64::from_le_bytes(self.part(from));
-        let high = u16::from_le_bytes(self.part(from + 8));
-        IdHash(u128::from(high) << 64 | u128::from(low))
-    }
-
-    #[inline]
     fn set_score(&mut self, field: Field, score: Option<i32>) {
-        self.set(field, score.unwrap_or(0).cast_unsigned().into());
-    }
-
-    #[inline]
-    fn set_time(&mut self, field: Field, moment: Timestamp) {
-        self.set(field, moment.as_millis().cast_unsigned());
-    }
-
-    #[inline]
-    fn time(&self, field: Field) -> Timestamp {
-        Timestamp::from_millis(self.get(field).cast_signed())
+        self.0.set(field, score.unwrap_or(0).cast_unsigned().into());
     }
 }
 
@@ -418,9 +369,9 @@ mod tests {
                 body,
             };
             let mut slot = Slot::pack(id, &entry);
-            slot.0[LINK.0..LINK.0 + LINK.1 * cleared].fill(0);
+            slot.0.0[LINK.0..LINK.0 + LINK.1 * cleared].fill(0);
             for (byte, bit) in flips {
-                slot.0[byte] ^= 1 << bit;
+                slot.0.0[byte] ^= 1 << bit;
             }
             let packed_again = Slot::pack(slot.id(), &slot.entry());
             prop_assert_eq!(slot.is_packed(), packed_again == slot);
