@@ -173,6 +173,18 @@ impl Ahead {
         }
     }
 
+    /// Whether a part of the rows of the pane that begins then has been gathered.
+    pub(super) fn is_amid(&self, pane: Timestamp) -> bool {
+        let main = match &self.main {
+            Stage::Gathering(gathering) => gathering.of.is_amid(pane),
+            Stage::Idle(_) | Stage::Handing(..) => false,
+        };
+        main || matches!(
+            &self.firsts,
+            Stage::Gathering(Gathering { of: FirstsMove::Mature(sweep), .. }) if sweep.is_amid(pane)
+        )
+    }
+
     /// Whether the rows of a moment that the window covers have been gathered as rows that leave it.
     pub(super) fn has_left(&self, moment: Timestamp) -> bool {
         match &self.main {

@@ -57,6 +57,20 @@ impl Delta {
         }
     }
 
+    /// Adds what a row holds.
+    pub(super) fn add_row(&mut self, row: &Row) {
+        let Totals { counts, squares } = &mut self.totals;
+        for (index, count) in &row.counts {
+            let mine = &mut counts[usize::from(*index)];
+            *mine = mine.wrapping_add(*count);
+        }
+        for (index, sum) in &row.squares {
+            let mine = &mut squares[usize::from(*index)];
+            *mine = mine.wrapping_add(*sum);
+        }
+        self.buckets.extend_from_slice(&row.buckets);
+    }
+
     /// Writes the figures that are not zero in place of what `row` holds, but for first contacts.
     pub(super) fn fill(&mut self, row: &mut Row) {
         self.buckets.sort_unstable_by_key(|change| change.0);

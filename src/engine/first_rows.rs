@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::capture::{RouteNumbers, number_of};
+use super::compaction::{Grown, Growth, first_rows_together};
 use super::routes::{RouteId, Routes};
 use super::spare::Spare;
 use crate::kpi::STEPS;
@@ -134,12 +135,27 @@ impl PackedFirstRow {
     }
 }
 
+/// Rows of a pane that is worth the while to bring together.
+const LEAST: usize = 4;
+
 /// The rows of one pane.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Pane {
     rows: Vec<PackedFirstRow>,
     /// Of each its offset in the pane, where exact moments are kept; else empty.
     offsets_ms: Vec<i64>,
+    growth: Growth,
+}
+
+impl Pane {
+    /// One with memory for rows.
+    fn in_memory(rows: Vec<PackedFirstRow>) -> Self {
+        Self {
+            rows,
+            offsets_ms: Vec::new(),
+            growth: Growth::new(LEAST),
+        }
+    }
 }
 
 /// The rows of consecutive panes. Each holds a reference to its route.
@@ -148,6 +164,7 @@ pub(super) struct FirstRows {
     pane_ms: i64,
     exact_moments: bool,
     panes: BTreeMap<i64, Pane>,
+    grown: Grown,
     /// Memory of panes that were dropped, for those to come.
     spare: Spare<PackedFirstRow>,
     /// Nothing is kept of what lies before.
@@ -160,6 +177,7 @@ impl FirstRows {
             pane_ms,
             exact_moments,
             panes: BTreeMap::new(),
+            grown: Grown::default(),
             spare: Spare::default(),
             bound: Timestamp::MIN,
         }
@@ -180,12 +198,11 @@ impl FirstRows {
         if moment < self.bound {
             return;
         }
-        let pane = moment.as_millis().div_euclid(self.pane_ms);
+        let number = moment.as_millis().div_euclid(self.pane_ms);
         let spare = &mut self.spare;
-        let pane = self.panes.entry(pane).or_insert_with(|| Pane {
-            rows: spare.take(),
-            offsets_ms: Vec::new(),
-        });
+        let pane = self.panes.entry(number);
+        let pane = pane.or_insert_with(|| Pane::in_memory(spare.take()));
+        pane.growth.make_room(&mut pane.rows, 1);
         for packed in PackedFirstRow::of(row) {
             pane.rows.push(packed);
             if self.exact_moments {
@@ -193,6 +210,24 @@ impl FirstRows {
                 pane.offsets_ms.push(offset_ms);
             }
             routes.retain(row.route);
+        }
+        self.grown.note(number, &mut pane.growth, pane.rows.len());
+    }
+
+    /// See [`Rows::compact`](super::rows::Rows::compact).
+    pub(super) fn compact(&mut self, is_free: &impl Fn(Timestamp) -> bool, routes: &mut Routes) {
+        for number in self.grown.take(self.pane_ms, is_free) {
+            let Some(pane) = self.panes.get_mut(&number) else {
+                continue;
+            };
+            let release = |route| routes.release(route);
+            if let Some((rows, offsets_ms)) =
+                first_rows_together(&pane.rows, &pane.offsets_ms, release)
+            {
+                pane.rows = rows;
+                pane.offsets_ms = offsets_ms;
+            }
+            pane.growth = Growth::of(pane.rows.len(), LEAST);
         }
     }
 
@@ -314,7 +349,8 @@ impl FirstRows {
         if !bytes.len().is_multiple_of(row_bytes) {
             return false;
         }
-        let known = self.panes.entry(pane).or_default();
+        let known = self.panes.entry(pane);
+        let known = known.or_insert_with(|| Pane::in_memory(Vec::new()));
         known.rows.reserve(bytes.len() / row_bytes);
         for row in bytes.chunks_exact(row_bytes) {
             let Some((head, offset)) = row.split_first_chunk() else {
@@ -333,6 +369,7 @@ impl FirstRows {
                 known.offsets_ms.push(offset_ms);
             }
         }
+        known.growth = Growth::of(known.rows.len(), LEAST);
         true
     }
 }

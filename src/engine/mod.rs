@@ -13,6 +13,7 @@ mod capture;
 mod chain;
 mod chains;
 mod cohorts;
+mod compaction;
 mod contact;
 mod contacts;
 mod counted;

@@ -10,8 +10,9 @@ use super::row::WrittenRow;
 use super::rows::renumbered;
 use crate::time::Timestamp;
 
-/// A capture of the rows: panes only grow, so it is enough to remember how long each was. A pane
-/// that is dropped meanwhile is out of every window for good and need not be captured.
+/// A capture of the rows: panes only grow while it lasts (see [`super::compaction`]), so it is enough to
+/// remember how long each was. A pane that is dropped meanwhile is out of every window for good and need
+/// not be captured.
 #[derive(Debug)]
 pub(super) struct PaneCapture {
     numbers: RouteNumbers,

@@ -1,8 +1,9 @@
-//! Rows by pane: what was added at each moment and route, in the order in which it was folded.
+//! Rows by pane: what was added at each moment and route.
 
 use std::collections::BTreeMap;
 
 use super::capture::{RouteNumbers, number_of};
+use super::compaction::{Grown, Growth, rows_together};
 use super::routes::{RouteId, Routes};
 use super::row::{Row, WrittenRow, copy_row, skip_row};
 use super::spare::Spare;
@@ -12,11 +13,24 @@ use crate::window::Range;
 /// Rows that are gone through at a time.
 const GROUP: usize = 16;
 
+/// Bytes of a pane that is worth the while to bring together.
+const LEAST: usize = 64;
+/// Bytes that a row hardly has more of.
+const ROW_BYTES: usize = 128;
+
+/// The rows of one pane.
+#[derive(Debug)]
+struct Pane {
+    bytes: Vec<u8>,
+    growth: Growth,
+}
+
 /// The rows of consecutive panes. Each row holds a reference to its route.
 #[derive(Debug)]
 pub(super) struct Rows {
     pane_ms: i64,
-    panes: BTreeMap<i64, Vec<u8>>,
+    panes: BTreeMap<i64, Pane>,
+    grown: Grown,
     /// Memory of panes that were dropped, for those to come.
     spare: Spare<u8>,
     /// Nothing is kept of what lies before.
@@ -28,6 +42,7 @@ impl Rows {
         Self {
             pane_ms,
             panes: BTreeMap::new(),
+            grown: Grown::default(),
             spare: Spare::default(),
             bound: Timestamp::MIN,
         }
@@ -58,8 +73,13 @@ impl Rows {
         let pane = moment.as_millis().div_euclid(self.pane_ms);
         let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
         let spare = &mut self.spare;
-        let bytes = self.panes.entry(pane).or_insert_with(|| spare.take());
+        let Pane { bytes, growth } = self.panes.entry(pane).or_insert_with(|| Pane {
+            bytes: spare.take(),
+            growth: Growth::new(LEAST),
+        });
+        growth.make_room(bytes, ROW_BYTES);
         row.write(route, u64::try_from(offset_ms).unwrap_or(0), bytes);
+        self.grown.note(pane, growth, bytes.len());
         routes.retain(route);
     }
 
@@ -111,7 +131,7 @@ impl Rows {
         let mut rows = vec![(RouteId(0), Row::default()); GROUP];
         let mut swept = 0;
         let pane = start.as_millis().div_euclid(self.pane_ms);
-        let bytes = self.panes.get(&pane).map_or(&[][..], Vec::as_slice);
+        let bytes = self.panes.get(&pane).map_or(&[][..], |pane| &pane.bytes);
         let mut rest = bytes.get(*place..).unwrap_or_default();
         while swept < most {
             let mut count = 0;
@@ -152,9 +172,9 @@ impl Rows {
         let pane_of = |moment: Timestamp| moment.as_millis().div_euclid(self.pane_ms);
         let (first, last) = (pane_of(range.from), pane_of(range.to.plus_millis(-1)));
         let panes = (!range.is_empty()).then(|| self.panes.range(first..=last));
-        panes.into_iter().flatten().map(|(pane, bytes)| {
+        panes.into_iter().flatten().map(|(pane, rows)| {
             let start = Timestamp::from_millis(pane.saturating_mul(self.pane_ms));
-            (start, bytes.as_slice())
+            (start, rows.bytes.as_slice())
         })
     }
 
@@ -169,7 +189,7 @@ impl Rows {
             if *entry.key() >= first_kept {
                 return;
             }
-            let bytes = entry.remove();
+            let bytes = entry.remove().bytes;
             let mut rest = bytes.as_slice();
             while let Some(route) = skip_row(&mut rest) {
                 routes.release(route);
@@ -180,19 +200,39 @@ impl Rows {
 
     /// The panes with rows, and how many bytes they are.
     pub(super) fn lengths(&self) -> impl Iterator<Item = (i64, usize)> {
-        self.panes.iter().map(|(pane, bytes)| (*pane, bytes.len()))
+        self.panes
+            .iter()
+            .map(|(pane, rows)| (*pane, rows.bytes.len()))
     }
 
     /// The first `length` bytes of the rows of a pane; `None` when it has been dropped.
     pub(super) fn first_bytes(&self, pane: i64, length: usize) -> Option<&[u8]> {
-        let bytes = self.panes.get(&pane)?;
+        let bytes = &self.panes.get(&pane)?.bytes;
         Some(&bytes[..length.min(bytes.len())])
     }
 
     /// Puts rows of a restored pane back.
     pub(super) fn restore(&mut self, pane: i64, rows: &[u8]) {
-        let known = self.panes.entry(pane).or_default();
-        known.extend_from_slice(rows);
+        let known = self.panes.entry(pane).or_insert_with(|| Pane {
+            bytes: Vec::new(),
+            growth: Growth::new(LEAST),
+        });
+        known.bytes.extend_from_slice(rows);
+        known.growth = Growth::of(known.bytes.len(), LEAST);
+    }
+
+    /// Brings rows of panes together that have grown, some panes at a time. Nobody may be amid a pane of
+    /// which `is_free` says by its beginning that it may be.
+    pub(super) fn compact(&mut self, is_free: &impl Fn(Timestamp) -> bool, routes: &mut Routes) {
+        for pane in self.grown.take(self.pane_ms, is_free) {
+            let Some(rows) = self.panes.get_mut(&pane) else {
+                continue;
+            };
+            if let Some(together) = rows_together(&rows.bytes, |route| routes.release(route)) {
+                rows.bytes = together;
+            }
+            rows.growth = Growth::of(rows.bytes.len(), LEAST);
+        }
     }
 }
 

@@ -45,6 +45,11 @@ impl Sweep {
         }
     }
 
+    /// Whether a part of the pane that begins then has been gathered.
+    pub(super) fn is_amid(&self, pane: Timestamp) -> bool {
+        self.reached == pane && (self.bytes > 0 || self.first_rows > 0)
+    }
+
     /// The pane that is to be gathered, and with which sign; `next` finds the first one of a range.
     fn pane(&mut self, next: impl Fn(Range) -> Option<Timestamp>) -> Option<(Timestamp, i64)> {
         for (range, sign) in [(self.leaves, -1), (self.enters, 1)] {

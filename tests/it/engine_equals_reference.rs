@@ -1,7 +1,7 @@
 //! The engine equals the brute-force count: any order, repetition, batching, instants and restarts.
 use proptest::prelude::*;
 
-use crate::engine_runs;
+use crate::engine_runs::{self, Aside};
 use crate::reference::generate::{live_universe, universe};
 use crate::reference::output::{Compare, assert_same};
 use crate::reference::rearrange::{Choices, accepted, rearranged};
@@ -41,15 +41,22 @@ proptest! {
         assert_same(&expected, &found, Compare::Counters);
     }
 
-    /// Any interleaving of evaluation instants, with restarts and work ahead in between.
+    /// Any interleaving of evaluation instants, with restarts and work ahead in between, and with captures
+    /// that are taken while messages come.
     #[test]
     fn live_equals_reference(
         (setup, messages, ticks) in live_universe(),
         restart_every in 0_usize..4,
+        pace in 0_usize..6,
         ahead in prop_oneof![Just(0_usize), 1_usize..4, 4_usize..40],
     ) {
         let expected = live(&setup, &messages, &ticks);
-        let found = engine_runs::live(&setup, &messages, &ticks, restart_every, ahead);
+        let aside = Aside {
+            restart_every,
+            pace,
+            ahead,
+        };
+        let found = engine_runs::live(&setup, &messages, &ticks, aside);
         for (one, other) in expected.iter().zip(&found) {
             assert_same(one, other, Compare::Counters);
         }

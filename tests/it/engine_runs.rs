@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cxpulse::app::Pipeline;
 use cxpulse::decode;
-use cxpulse::engine::{self, Engine, View, WaitingPolicy};
+use cxpulse::engine::{self, Engine, Section, View, WaitingPolicy};
 use cxpulse::event::{HashKey, Reason};
 use cxpulse::kpi::{self, Kpi};
 use cxpulse::source::{Envelope, MessageHeaders};
@@ -131,6 +131,10 @@ pub(crate) fn pipeline(setup: &Setup, policy: WaitingPolicy) -> Pipeline {
 pub(crate) fn restarted(setup: &Setup, pipeline: &mut Pipeline, policy: WaitingPolicy) -> Pipeline {
     let mut sections = vec![pipeline.engine.begin_capture()];
     sections.extend(std::iter::from_fn(|| pipeline.engine.next_section()));
+    restored(setup, sections, policy)
+}
+
+fn restored(setup: &Setup, sections: Vec<Section>, policy: WaitingPolicy) -> Pipeline {
     let engine = Engine::restore(Arc::new(engine_settings(setup)), policy, sections);
     Pipeline::new(
         Arc::new(decode_settings(setup)),
@@ -191,34 +195,125 @@ pub(crate) fn replay(
     output(&view)
 }
 
-/// A live run as the reference does it, one result per tick. `restart_every` ticks, the state goes
-/// to bytes and back. What moves next is worked at `ahead` steps at a time, after each message and
-/// before each view.
+/// What happens in a live run beside the messages and ticks, and must not be seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Aside {
+    /// So many ticks, the state goes to bytes and back; 0 for never.
+    pub(crate) restart_every: usize,
+    /// So many steps come between two sections of a capture, as where a checkpoint is taken while ingest
+    /// goes on; what came since it began comes again when the state is back.
+    pub(crate) pace: usize,
+    /// What moves next is worked at so much at a time, after each message and before each view.
+    pub(crate) ahead: usize,
+}
+
+/// One step of a live run.
+#[derive(Clone, Debug)]
+enum Step {
+    Message(Box<Envelope>),
+    Tick(Timestamp),
+}
+
+/// A capture under way.
+#[derive(Debug)]
+struct Capture {
+    sections: Vec<Section>,
+    /// Steps since it began.
+    since: Vec<Step>,
+}
+
+/// A pipeline, and what happens to it aside.
+struct Live<'s> {
+    setup: &'s Setup,
+    aside: Aside,
+    pipeline: Pipeline,
+    capture: Option<Capture>,
+    ticks: usize,
+}
+
+impl Live<'_> {
+    const POLICY: WaitingPolicy = WaitingPolicy::Keep;
+
+    /// Takes a step; its view where it is a tick.
+    fn take(&mut self, step: Step) -> Option<View> {
+        let view = self.apply(&step);
+        if let Some(capture) = &mut self.capture {
+            capture.since.push(step);
+            if capture.since.len().is_multiple_of(self.aside.pace.max(1)) {
+                self.go_on();
+            }
+        }
+        view
+    }
+
+    fn apply(&mut self, step: &Step) -> Option<View> {
+        match step {
+            Step::Message(envelope) => {
+                self.pipeline.process(envelope, &mut |_| {});
+                self.pipeline.engine.work_ahead(self.aside.ahead);
+                None
+            }
+            Step::Tick(at) => {
+                self.pipeline.engine.advance(*at);
+                self.pipeline.engine.work_ahead(self.aside.ahead);
+                Some(self.pipeline.engine.view(*at))
+            }
+        }
+    }
+
+    /// The state goes to bytes, at once or a section after the other.
+    fn restart(&mut self) {
+        if self.aside.pace == 0 {
+            self.pipeline = restarted(self.setup, &mut self.pipeline, Self::POLICY);
+        } else if self.capture.is_none() {
+            self.capture = Some(Capture {
+                sections: vec![self.pipeline.engine.begin_capture()],
+                since: Vec::new(),
+            });
+        }
+    }
+
+    /// The next section; after the last the state comes back, and what came since.
+    fn go_on(&mut self) {
+        let section = self.pipeline.engine.next_section();
+        if let (Some(section), Some(capture)) = (section, &mut self.capture) {
+            capture.sections.push(section);
+        } else if let Some(capture) = self.capture.take() {
+            self.pipeline = restored(self.setup, capture.sections, Self::POLICY);
+            for step in capture.since {
+                self.apply(&step);
+            }
+        }
+    }
+}
+
+/// A live run as the reference does it, one result per tick.
 pub(crate) fn live(
     setup: &Setup,
     messages: &[Message],
     ticks: &[Tick],
-    restart_every: usize,
-    ahead: usize,
+    aside: Aside,
 ) -> Vec<Output> {
-    let policy = WaitingPolicy::Keep;
-    let mut pipeline = pipeline(setup, policy);
+    let mut live = Live {
+        setup,
+        aside,
+        pipeline: pipeline(setup, Live::POLICY),
+        capture: None,
+        ticks: 0,
+    };
     let mut outputs = Vec::new();
     let mut taken = 0;
-    for (number, tick) in ticks.iter().enumerate() {
+    for tick in ticks {
         for (sequence, message) in messages.iter().enumerate().take(tick.after).skip(taken) {
-            pipeline.process(&envelope(sequence, message), &mut |_| {});
-            pipeline.engine.work_ahead(ahead);
+            live.take(Step::Message(Box::new(envelope(sequence, message))));
         }
         taken = tick.after.max(taken);
-        if restart_every > 0 && number % restart_every == 0 {
-            pipeline = restarted(setup, &mut pipeline, policy);
+        if aside.restart_every > 0 && live.ticks.is_multiple_of(aside.restart_every) {
+            live.restart();
         }
-        pipeline.engine.advance(Timestamp::from_millis(tick.at));
-        pipeline.engine.work_ahead(ahead);
-        outputs.push(output(
-            &pipeline.engine.view(Timestamp::from_millis(tick.at)),
-        ));
+        live.ticks += 1;
+        let view = live.take(Step::Tick(Timestamp::from_millis(tick.at)));
+        outputs.extend(view.as_ref().map(output));
     }
     outputs
 }
@@ -310,8 +405,22 @@ pub(crate) mod both {
     /// ahead on the way.
     pub(crate) fn live(setup: &Setup, messages: &[Message], ticks: &[Tick]) -> Vec<Output> {
         let expected = reference::live(setup, messages, ticks);
-        for (restart_every, ahead) in [(0, 0), (1, 0), (2, 0), (0, 1), (0, 7), (2, 100)] {
-            let found = super::live(setup, messages, ticks, restart_every, ahead);
+        for (restart_every, pace, ahead) in [
+            (0, 0, 0),
+            (1, 0, 0),
+            (2, 0, 0),
+            (1, 1, 0),
+            (1, 5, 1),
+            (0, 0, 1),
+            (0, 0, 7),
+            (2, 0, 100),
+        ] {
+            let aside = super::Aside {
+                restart_every,
+                pace,
+                ahead,
+            };
+            let found = super::live(setup, messages, ticks, aside);
             assert_eq!(expected.len(), found.len());
             for (one, other) in expected.iter().zip(&found) {
                 assert_same(one, other, Compare::Counters);

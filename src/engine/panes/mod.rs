@@ -178,6 +178,21 @@ impl Panes {
         self.make_room(routes.key_count());
         self.fold_deltas(routes);
         self.fold_older(routes);
+        self.compact(routes);
+    }
+
+    /// Brings rows together in panes that have grown, but for the one that events are still coming to, and
+    /// not while a capture counts on it that panes only become longer.
+    fn compact(&mut self, routes: &mut Routes) {
+        if self.capture.is_some() {
+            return;
+        }
+        let (head, windows) = (self.gathered.head, &self.windows);
+        let is_free = |pane: Timestamp| {
+            !head.contains(pane) && !windows.iter().any(|window| window.ahead.is_amid(pane))
+        };
+        self.rows.compact(&is_free, routes);
+        self.first_rows.compact(&is_free, routes);
     }
 
     pub(super) fn make_room(&mut self, keys: usize) {
