@@ -222,27 +222,31 @@ fn take(
             .collect();
         let workers = workers.map_err(TakeError::Thread)?;
         let read = hand_out(sections, &workers);
-        // All of them hear of the end before one is waited for.
+        // Those that have not come to their end hear of it before one is waited for.
         let threads: Vec<_> = workers.into_iter().map(Worker::end).collect();
         let taken: Vec<_> = threads.into_iter().map(taken_by).collect();
-        read?;
-        taken.into_iter().collect::<Result<(), _>>()
+        let is_read = read?;
+        taken.into_iter().collect::<Result<(), _>>()?;
+        is_read.ok_or(TakeError::Restore(RestoreError::NoEnd))
     })?;
     Ok(restoring.finish())
 }
 
-/// Hands each section to the part that it belongs to, until there are no more or a part does not take
-/// any: it will say why.
-fn hand_out(sections: Sections<impl Read>, workers: &[Worker<'_>]) -> Result<(), TakeError> {
+/// Hands each section to the part that it belongs to, until there are no more; `None` when a part does not
+/// take one: it will say why, or has come to its end before.
+fn hand_out(
+    sections: Sections<impl Read>,
+    workers: &[Worker<'_>],
+) -> Result<Option<()>, TakeError> {
     for section in sections {
         let section = section?;
         let worker = workers.iter().find(|worker| worker.kind == section.kind);
         let worker = worker.ok_or(RestoreError::NoHead)?;
         if worker.sections.send(section).is_err() {
-            break;
+            return Ok(None);
         }
     }
-    Ok(())
+    Ok(Some(()))
 }
 
 /// The thread of one part.
@@ -260,6 +264,9 @@ impl<'s> Worker<'s> {
         let kind = part.kind();
         let take_all = move || {
             for section in receiver {
+                if section.is_last() {
+                    break;
+                }
                 part.take(&section)?;
             }
             part.finish()
@@ -272,7 +279,7 @@ impl<'s> Worker<'s> {
         })
     }
 
-    /// There are no more sections; the thread goes on with what it has.
+    /// There are no more sections.
     fn end(self) -> PartThread<'s> {
         self.thread
     }

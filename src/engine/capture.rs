@@ -15,6 +15,13 @@ pub struct Section {
     pub bytes: Vec<u8>,
 }
 
+impl Section {
+    /// Whether no other section of its kind follows.
+    pub fn is_last(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
 /// What a section holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SectionKind {
@@ -65,6 +72,9 @@ pub enum RestoreError {
         /// Where the reference is.
         kind: SectionKind,
     },
+    /// Something follows the last section of its kind.
+    #[error("a section follows the last one of its kind")]
+    NoEnd,
     /// A record or a contact comes twice.
     #[error("section {kind:?} holds what another one holds")]
     Twice {

@@ -6,13 +6,20 @@ use super::cohorts::FirstContacts;
 use super::first_rows::{FirstRow, FirstRows};
 use super::marks::Marks;
 use super::routes::Routes;
+use super::rows::Rows;
 use super::sums::{Fates, Sums, Wanted};
 use super::window::{Spans, Stored, Window};
 use crate::time::Timestamp;
 use crate::window::Range;
 
-/// Fills windows that cover nothing with what they cover from now on.
-pub(super) fn fill(windows: &mut [Window], spans: &[Spans], stored: Stored<'_>, marks: &mut Marks) {
+/// Fills windows that cover nothing with what they cover from now on. Says whether all rows of records and
+/// episodes that were gone through are whole.
+pub(super) fn fill(
+    windows: &mut [Window],
+    spans: &[Spans],
+    stored: Stored<'_>,
+    marks: &mut Marks,
+) -> bool {
     let mut sums = Sums::new();
     for stretch in stretches(spans) {
         let within = |range: Range| range.from <= stretch.from && stretch.to <= range.to;
@@ -38,6 +45,29 @@ pub(super) fn fill(windows: &mut [Window], spans: &[Spans], stored: Stored<'_>, 
             }
         });
     }
+    sums.are_whole
+}
+
+/// Whether all rows of records and episodes are whole that lie where no window covers them.
+pub(super) fn others_are_whole(spans: &[Spans], rows: &Rows) -> bool {
+    let mut from = Timestamp::MIN;
+    let mut mains: Vec<Range> = spans.iter().map(|spans| spans.main).collect();
+    mains.retain(|main| !main.is_empty());
+    mains.sort_unstable_by_key(|main| main.from);
+    mains.push(Range {
+        from: Timestamp::MAX,
+        to: Timestamp::MAX,
+    });
+    let mut are_whole = true;
+    for main in mains {
+        let uncovered = Range {
+            from,
+            to: main.from,
+        };
+        rows.sweep_written(uncovered, &mut |_, row| are_whole &= row.is_whole());
+        from = from.max(main.to);
+    }
+    are_whole
 }
 
 /// The stretches of time between the ends of ranges, in order: a range covers all of one or nothing.

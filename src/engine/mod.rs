@@ -130,7 +130,7 @@ pub struct Engine {
     /// point.
     history: Option<Arc<History>>,
     /// Which part of a capture comes next.
-    turn: usize,
+    turn: persist::Turn,
     /// By key what the last view shows of it: most of very many keys are the same in the next one.
     shown: Vec<Option<Arc<KeyView>>>,
 }
@@ -161,7 +161,7 @@ impl Engine {
             history_floor: None,
             order: 0,
             history: None,
-            turn: 0,
+            turn: persist::Turn::default(),
             shown: Vec::new(),
             geometries,
             settings,

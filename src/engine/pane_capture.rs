@@ -114,10 +114,8 @@ impl Panes {
         let run: Vec<BorrowedPane<'_>> = decode(kind, bytes)?;
         for (pane, rows, first_rows) in run {
             let mut rest = rows;
-            while let Some((route, row)) = WrittenRow::next(&mut rest) {
-                if !row.is_whole() {
-                    return Err(RestoreError::Decode { kind });
-                }
+            // Whether they are rows all through is seen when they are gone through.
+            while let Some((route, _)) = WrittenRow::next(&mut rest) {
                 if !adopt(route) {
                     return Err(RestoreError::Dangling { kind });
                 }
@@ -132,15 +130,65 @@ impl Panes {
 
     /// Hands rows to the cohorts and moves the windows to the instant `at`, T of the capture, once all
     /// panes have been put back. Nothing is dropped yet: how long rows are to be kept is said later.
-    pub(super) fn restored(&mut self, at: Timestamp, routes: &Routes) {
+    pub(super) fn restored(&mut self, at: Timestamp, routes: &Routes) -> Result<(), RestoreError> {
         self.make_room(routes.key_count());
         let windows = self.windows.iter_mut();
         for window in windows.filter(|window| window.has_cohorts()) {
             filling::follow(window, &self.first_rows, routes, &mut self.marks);
         }
         // A replay has its T behind all events, and is looked at where they end.
-        if Timestamp::MIN < at && at < Timestamp::MAX {
+        let has_windows = Timestamp::MIN < at && at < Timestamp::MAX;
+        let spans = if has_windows {
+            self.begin_at(at)
+        } else {
+            Vec::new()
+        };
+        let are_whole = self.fill(&spans, routes);
+        if !are_whole || !filling::others_are_whole(&spans, &self.rows) {
+            let kind = SectionKind::Panes;
+            return Err(RestoreError::Decode { kind });
+        }
+        if has_windows {
             self.move_windows(at, routes);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::Settings;
+    use crate::engine::row::Row;
+    use crate::kpi::{Count, Totals};
+    use crate::window::{WindowGeometry, WindowSpec};
+
+    /// A row that is none all through is told wherever it lies, whether a window covers it or not.
+    #[test]
+    fn what_is_no_row_is_refused() {
+        let geometry = WindowGeometry::new(&WindowSpec::new("1m", Duration::from_mins(1)), 0);
+        let pane_ms = geometry.pane_ms;
+        let at = Timestamp::from_millis(100 * pane_ms);
+        let mut totals = Totals::default();
+        totals.count(Count::Records, 300);
+        let mut row = Row::default();
+        row.fill(&totals, std::iter::empty());
+        let mut whole = Vec::new();
+        row.write(RouteId(0), 0, &mut whole);
+        let mut broken = whole.clone();
+        // The number goes on, where the row ends.
+        *broken.last_mut().unwrap() |= 0x80;
+        for (pane, now) in [(99, at), (1, at), (100, at), (99, Timestamp::MAX)] {
+            for (bytes, is_row) in [(&whole, true), (&broken, false)] {
+                let mut routes = Routes::new(&Settings::default());
+                let route = routes.acquire(&[None; 8]);
+                let mut panes = Panes::new(std::slice::from_ref(&geometry), vec![true; 8], true);
+                let run = encode(&vec![(pane, bytes, Vec::<u8>::new())]);
+                assert_eq!(panes.restore(&run, |found| found == route), Ok(()));
+                assert_eq!(panes.restored(now, &routes).is_ok(), is_row, "{pane}");
+            }
         }
     }
 }

@@ -22,6 +22,15 @@ use crate::time::Timestamp;
 const SECTIONS_IN_TURN: [SectionKind; 3] =
     [SectionKind::Panes, SectionKind::Ledger, SectionKind::Chains];
 
+/// How far a capture has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    /// Which kind is next.
+    next: usize,
+    /// Of which kinds the last section has been handed out.
+    ended: [bool; SECTIONS_IN_TURN.len()],
+}
+
 /// Everything that is there once.
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
@@ -60,7 +69,7 @@ impl Engine {
         self.ledger.begin_capture(Arc::clone(&numbers));
         self.booking.chains.begin_capture(Arc::clone(&numbers));
         self.booking.panes.begin_capture(numbers);
-        self.turn = 0;
+        self.turn = Turn::default();
         Section {
             kind: SectionKind::Head,
             bytes: encode(&head),
@@ -68,11 +77,16 @@ impl Engine {
     }
 
     /// The next section of the capture; `None` once all have been handed out. Ledger, chains and panes
-    /// come in turn: on the way back each has something to do from the beginning.
+    /// come in turn: on the way back each has something to do from the beginning. The last of each is
+    /// empty, so that what is to be done with all of them need not wait for the others.
     pub fn next_section(&mut self) -> Option<Section> {
         for _ in 0..SECTIONS_IN_TURN.len() {
-            let kind = SECTIONS_IN_TURN[self.turn];
-            self.turn = (self.turn + 1) % SECTIONS_IN_TURN.len();
+            let at = self.turn.next;
+            self.turn.next = (at + 1) % SECTIONS_IN_TURN.len();
+            if self.turn.ended[at] {
+                continue;
+            }
+            let kind = SECTIONS_IN_TURN[at];
             let bytes = match kind {
                 SectionKind::Ledger => self.ledger.capture_next(),
                 SectionKind::Chains => self.booking.chains.capture_next(),
@@ -80,9 +94,9 @@ impl Engine {
                 // It comes first and once.
                 SectionKind::Head => None,
             };
-            if let Some(bytes) = bytes {
-                return Some(Section { kind, bytes });
-            }
+            self.turn.ended[at] = bytes.is_none();
+            let bytes = bytes.unwrap_or_default();
+            return Some(Section { kind, bytes });
         }
         None
     }
@@ -237,11 +251,14 @@ impl Part<'_> {
         }
     }
 
-    /// Takes a section of its kind.
+    /// Takes a section of its kind; the last one is empty.
     ///
     /// # Errors
     /// When that is not one, or does not fit what was taken before.
     pub fn take(&mut self, section: &Section) -> Result<(), RestoreError> {
+        if section.is_last() {
+            return Ok(());
+        }
         let adopt = |route: RouteId| {
             let at = usize::try_from(route.0).unwrap_or(usize::MAX);
             let count = self.references.get_mut(at);
@@ -262,10 +279,7 @@ impl Part<'_> {
         match self.state {
             PartState::Ledger(ledger) => ledger.restored(),
             PartState::Chains(chains) => chains.restored(),
-            PartState::Panes(panes, routes, now) => {
-                panes.restored(now, routes);
-                Ok(())
-            }
+            PartState::Panes(panes, routes, now) => panes.restored(now, routes),
         }
     }
 }

@@ -239,10 +239,10 @@ impl<'b> WrittenRow<'b> {
         let _is_whole: Option<()> = each_count(&mut bytes, add);
     }
 
-    /// Adds it to totals, and its handle times to buckets. Of what is not whole a
-    /// part may be added.
+    /// Adds it to totals, and its handle times to buckets, and says as [`WrittenRow::is_whole`] whether
+    /// it is a row. Of what is not whole a part may be added.
     #[inline]
-    pub(super) fn add_to(self, totals: &mut Totals, buckets: &mut Buckets) {
+    pub(super) fn add_to(self, totals: &mut Totals, buckets: &mut Buckets) -> bool {
         let mut bytes = self.figures;
         let Totals { counts, squares } = totals;
         let others = each_total(
@@ -253,11 +253,12 @@ impl<'b> WrittenRow<'b> {
                 *mine = mine.wrapping_add(sum);
             },
         );
-        if let Some(others) = others {
+        let is_read = others.and_then(|others| {
             each_bucket(others, &mut bytes, |bucket, count| {
                 buckets.add(bucket, count);
-            });
-        }
+            })
+        });
+        is_read.is_some() && bytes.is_empty()
     }
 }
 
@@ -499,7 +500,7 @@ mod tests {
                 let (mut totals, mut expected) = (Totals::default(), KeptTotals::default());
                 let (mut buckets, mut expected_buckets) = (Buckets::default(), Buckets::default());
                 prop_assert!(as_written.is_whole());
-                as_written.add_to(&mut totals, &mut buckets);
+                prop_assert!(as_written.add_to(&mut totals, &mut buckets));
                 let mut counted = Totals::default();
                 as_written.add_counts_to(&mut counted);
                 prop_assert_eq!(counted.counts, totals.counts);
@@ -525,7 +526,9 @@ mod tests {
             let (mut rest, mut written) = (bytes.as_slice(), bytes.as_slice());
             let mut row = Row::default();
             while let Some((_, as_written)) = WrittenRow::next(&mut written) {
-                as_written.add_to(&mut Totals::default(), &mut Buckets::default());
+                let is_whole =
+                    as_written.add_to(&mut Totals::default(), &mut Buckets::default());
+                prop_assert_eq!(is_whole, as_written.is_whole());
                 prop_assert_eq!(row.read(&mut rest).is_some(), as_written.is_whole());
                 rest = written;
             }

@@ -84,12 +84,15 @@ impl<S: Default> ByRoute<S> {
 #[derive(Debug)]
 pub(super) struct Sums {
     of_rows: ByRoute<Sum>,
+    /// All rows of records and episodes were whole that were wanted with all there is of them.
+    pub(super) are_whole: bool,
 }
 
 impl Sums {
     pub(super) fn new() -> Self {
         Self {
             of_rows: ByRoute::new(),
+            are_whole: true,
         }
     }
 
@@ -102,7 +105,6 @@ impl Sums {
         visit: &mut impl FnMut(RouteId, &Sum),
     ) {
         let sums = &mut self.of_rows;
-        // All of them are whole: they were written here, or looked at when they were restored.
         match wanted {
             Wanted::Firsts => {}
             Wanted::Counts => stored.rows.sweep_written(range, &mut |route, row| {
@@ -110,7 +112,7 @@ impl Sums {
             }),
             Wanted::All => stored.rows.sweep_written(range, &mut |route, row| {
                 let sum = sums.of(route, visit);
-                row.add_to(&mut sum.totals, &mut sum.buckets);
+                self.are_whole &= row.add_to(&mut sum.totals, &mut sum.buckets);
             }),
         }
         stored.first_rows.sweep(range, &mut |_, row| {

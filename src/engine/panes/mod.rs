@@ -219,7 +219,8 @@ impl Panes {
     /// need of key numbers is there.
     pub(super) fn move_windows(&mut self, at: Timestamp, routes: &Routes) {
         if self.at.is_none() {
-            self.begin_at(at, routes);
+            let spans = self.begin_at(at);
+            self.fill(&spans, routes);
         }
         self.at = Some(at);
         let exact_moments = self.exact_moments;
@@ -229,14 +230,19 @@ impl Panes {
         }
     }
 
-    /// Fills the windows, which cover nothing yet, with what they cover at the instant `at`, but for
-    /// their cohorts.
-    fn begin_at(&mut self, at: Timestamp, routes: &Routes) {
+    /// Makes the windows, which cover nothing yet, cover what they do at the instant `at`, but for their
+    /// cohorts; [`Panes::fill`] is to follow.
+    pub(super) fn begin_at(&mut self, at: Timestamp) -> Vec<Spans> {
+        self.at = Some(at);
         let exact_moments = self.exact_moments;
         let begin = |window: &mut Window| window.begin(at, exact_moments);
-        let spans: Vec<Spans> = self.windows.iter_mut().map(begin).collect();
+        self.windows.iter_mut().map(begin).collect()
+    }
+
+    /// Fills windows that have begun; says whether all rows that were gone through are whole.
+    pub(super) fn fill(&mut self, spans: &[Spans], routes: &Routes) -> bool {
         let (windows, stored, marks) = self.apart(routes);
-        filling::fill(windows, &spans, stored, marks);
+        filling::fill(windows, spans, stored, marks)
     }
 
     /// Does some of the work that windows will have when they move next, at most about `most`, while T
