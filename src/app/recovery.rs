@@ -233,20 +233,27 @@ fn take(
 }
 
 /// Hands each section to the part that it belongs to, until there are no more; `None` when a part does not
-/// take one: it will say why, or has come to its end before.
+/// take one and will say why, or when one has not come to its end.
 fn hand_out(
     sections: Sections<impl Read>,
     workers: &[Worker<'_>],
 ) -> Result<Option<()>, TakeError> {
+    let mut ended = vec![false; workers.len()];
     for section in sections {
         let section = section?;
-        let worker = workers.iter().find(|worker| worker.kind == section.kind);
-        let worker = worker.ok_or(RestoreError::NoHead)?;
-        if worker.sections.send(section).is_err() {
+        let at = workers
+            .iter()
+            .position(|worker| worker.kind == section.kind)
+            .ok_or(RestoreError::NoHead)?;
+        if std::mem::replace(&mut ended[at], section.is_last()) {
+            return Err(RestoreError::NoEnd.into());
+        }
+        if workers[at].sections.send(section).is_err() {
             return Ok(None);
         }
     }
-    Ok(Some(()))
+    let all_ended = !ended.contains(&false);
+    Ok(all_ended.then_some(()))
 }
 
 /// The thread of one part.

@@ -72,8 +72,8 @@ pub enum RestoreError {
         /// Where the reference is.
         kind: SectionKind,
     },
-    /// Something follows the last section of its kind.
-    #[error("a section follows the last one of its kind")]
+    /// Something follows the last section of its kind, or a kind has no last one.
+    #[error("a kind of sections does not end where it should")]
     NoEnd,
     /// A record or a contact comes twice.
     #[error("section {kind:?} holds what another one holds")]

@@ -1,8 +1,8 @@
 //! All chains: their contacts, and how they are found.
 //!
 //! A chain is found by its newest contact, and each contact that may still change knows the next older
-//! one. Once the ledger has forgotten its record, a contact can neither go nor change, and nothing comes
-//! in before it: it is settled, and keeps only what the one after it may ask for.
+//! one. Once the ledger has forgotten its record, a contact can neither go nor be corrected, and nothing
+//! comes in before it: it is settled, and keeps only what the one after it may ask for.
 
 use std::hint::black_box;
 

@@ -9,13 +9,16 @@ use super::routes::RouteId;
 use super::row::{Row, WrittenRow};
 use crate::time::Timestamp;
 
-/// Panes that are brought together at a time: bounds how long ingest waits for it.
-const AT_A_TIME: usize = 8;
+/// Bytes of panes that are brought together at a time, or a pane more: ingest waits for it.
+const BYTES_AT_A_TIME: usize = 1 << 18;
+/// A pane that is longer is left as it is: it would be too long to wait for. Panes are as long where all
+/// windows are long.
+const MOST_BYTES: usize = 1 << 20;
 
 /// How far a pane may grow before it is looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Growth {
-    /// It has been looked at before, so that it is one that is only added to.
+    /// It is one that is only added to: events come to later ones.
     is_closed: bool,
     /// It is looked at when it is longer; nobody waits for it when it is noted already.
     limit: usize,
@@ -34,7 +37,13 @@ impl Growth {
         }
     }
 
-    /// Of a pane that is left as long as this: once it is longer by a third, it is looked at again.
+    /// Whether it is to be looked at, now that it has outgrown its limit: not where it has just been
+    /// closed, since it is mostly as it should be then.
+    pub(super) fn is_due(self) -> bool {
+        self.is_closed
+    }
+
+    /// Of a pane that is left as long as this: once it is longer by a third, it is looked at.
     pub(super) fn of(length: usize, least: usize) -> Self {
         Self {
             is_closed: true,
@@ -61,19 +70,23 @@ impl Grown {
         }
     }
 
-    /// Takes out some of the panes that may be brought together.
-    pub(super) fn take(&mut self, pane_ms: i64, is_free: &impl Fn(Timestamp) -> bool) -> Vec<i64> {
-        let mut most = AT_A_TIME;
-        let may_be = |pane: &mut i64| {
-            let is_taken =
-                most > 0 && is_free(Timestamp::from_millis(pane.saturating_mul(pane_ms)));
-            most -= usize::from(is_taken);
-            is_taken
-        };
-        if self.0.is_empty() {
-            return Vec::new();
-        }
-        self.0.extract_if(.., may_be).collect()
+    /// Takes out panes that may be brought together, one after the other, and hands them to `look`, which
+    /// says how many bytes it has gone through.
+    pub(super) fn each(
+        &mut self,
+        pane_ms: i64,
+        is_free: &impl Fn(Timestamp) -> bool,
+        mut look: impl FnMut(i64) -> usize,
+    ) {
+        let mut left = BYTES_AT_A_TIME;
+        self.0.retain(|pane| {
+            let start = Timestamp::from_millis(pane.saturating_mul(pane_ms));
+            let stays = left == 0 || !is_free(start);
+            if !stays {
+                left = left.saturating_sub(look(*pane));
+            }
+            stays
+        });
     }
 }
 
@@ -171,6 +184,11 @@ pub(super) fn first_rows_together(
     let together = parts.iter().map(|part| part.0).collect();
     let offsets = parts.iter().filter(|_| has_offsets).map(|part| part.1);
     Some((together, offsets.collect()))
+}
+
+/// Whether a pane of so many bytes is brought together at all.
+pub(super) fn is_short(bytes: usize) -> bool {
+    bytes <= MOST_BYTES
 }
 
 /// An eighth of the rows goes.

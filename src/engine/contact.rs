@@ -1,5 +1,5 @@
 //! A contact of a chain, and the same in as few bytes as it takes: there are more contacts than
-//! ledger entries by default, nine days of them.
+//! ledger entries by default, nine days of them, of which the older ones are [settled](super::settled).
 
 use super::capture::{RouteNumbers, number_of};
 use super::packed::{Field, Packed};

@@ -9,6 +9,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
@@ -25,6 +26,14 @@ const SETTLED: Place = 1 << 31;
 
 /// So many places there are for contacts that may change, and for settled ones.
 pub(super) const MOST_CONTACTS: usize = 1 << 31;
+
+/// Contacts of a chain that are gone through for each that settles; of a longer way it is noted where it
+/// led.
+const SHORT_WAY: usize = 4;
+
+/// For a chain the way from its newest contact to the first in the bucket that settles: the last contact
+/// before that bucket, and the one in it.
+type Ways = HashMap<IdHash, Option<(Place, Place)>, DefaultHashBuilder>;
 
 /// The last byte of a captured piece says what is in it.
 const PIECE_OF_RECENT: u8 = 1;
@@ -199,14 +208,15 @@ impl Contacts {
         while let Some(bucket) = self.recent.first_bucket()
             && self.end_of(bucket) <= until
         {
+            let mut ways = Ways::default();
             for run in self.recent.close_first() {
-                self.settle_run(bucket, run, newest);
+                self.settle_run(bucket, run, newest, &mut ways);
                 self.recent.empty(run);
             }
         }
     }
 
-    fn settle_run(&mut self, bucket: i64, run: u32, newest: &mut Index) {
+    fn settle_run(&mut self, bucket: i64, run: u32, newest: &mut Index, ways: &mut Ways) {
         let (first, slots) = self.recent.run(run);
         let slots = (first..).zip(slots).filter(|(_, slot)| slot.is_occupied());
         let slots: SmallVec<[(Place, ContactSlot); RUN]> =
@@ -224,25 +234,55 @@ impl Contacts {
             let settled = self.settled.put(bucket, SettledSlot::of(&slot)) | SETTLED;
             let chain = slot.chain();
             if !slot.is_newest() {
-                let spot = newest.find(chain.low(), |other| self.chain_at(other) == chain);
-                self.link_anew(spot.map(|spot| newest.at(spot)), place, settled);
+                if let Some((newer, into)) = self.way_into(bucket, chain, newest, ways)
+                    && into == place
+                {
+                    self.set_older(newer, Some(settled));
+                }
             } else if let Some(spot) = newest.find(chain.low(), |other| other == place) {
                 newest.set(spot, settled);
             }
         }
     }
 
-    /// Looks from the newest contact of a chain on for the one that leads to `place`, where that is not
-    /// settled, and leads it to where the contact is now.
-    fn link_anew(&mut self, newest: Option<Place>, place: Place, settled: Place) {
-        let mut next = newest;
-        while let Some(newer) = next {
-            next = self.older(newer);
-            if next == Some(place) {
-                self.set_older(newer, Some(settled));
-                return;
-            }
+    /// The way from the newest contact of a chain into the bucket that settles. Only the contact that it
+    /// leads to is to be found from outside: those before it in the bucket settle with what leads to them.
+    /// A chain may be very long, and have many contacts in the bucket: it is gone through once for them.
+    fn way_into(
+        &self,
+        bucket: i64,
+        chain: IdHash,
+        newest: &Index,
+        ways: &mut Ways,
+    ) -> Option<(Place, Place)> {
+        if let Some(known) = ways.get(&chain) {
+            return *known;
         }
+        let spot = newest.find(chain.low(), |other| self.chain_at(other) == chain);
+        let mut newer = newest.at(spot?);
+        if self.is_in(bucket, newer) {
+            return None;
+        }
+        let mut steps = 0;
+        let way = loop {
+            let Some(older) = self.older(newer) else {
+                break None;
+            };
+            if self.is_in(bucket, older) {
+                break Some((newer, older));
+            }
+            newer = older;
+            steps += 1;
+        };
+        if steps > SHORT_WAY {
+            ways.insert(chain, way);
+        }
+        way
+    }
+
+    /// Whether a contact lies in a bucket.
+    fn is_in(&self, bucket: i64, place: Place) -> bool {
+        self.bucket_of(self.at(place).event_time) == bucket
     }
 
     /// The newest contact of each chain, by the hash that it is found by.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::capture::{RouteNumbers, number_of};
-use super::compaction::{Grown, Growth, first_rows_together};
+use super::compaction::{Grown, Growth, first_rows_together, is_short};
 use super::routes::{RouteId, Routes};
 use super::spare::Spare;
 use crate::kpi::STEPS;
@@ -216,19 +216,27 @@ impl FirstRows {
 
     /// See [`Rows::compact`](super::rows::Rows::compact).
     pub(super) fn compact(&mut self, is_free: &impl Fn(Timestamp) -> bool, routes: &mut Routes) {
-        for number in self.grown.take(self.pane_ms, is_free) {
-            let Some(pane) = self.panes.get_mut(&number) else {
-                continue;
+        let Self { panes, spare, .. } = self;
+        self.grown.each(self.pane_ms, is_free, |number| {
+            let Some(pane) = panes.get_mut(&number) else {
+                return 0;
             };
-            let release = |route| routes.release(route);
-            if let Some((rows, offsets_ms)) =
-                first_rows_together(&pane.rows, &pane.offsets_ms, release)
-            {
-                pane.rows = rows;
-                pane.offsets_ms = offsets_ms;
+            let bytes = size_of_val(pane.rows.as_slice());
+            let mut looked_at = 0;
+            if pane.growth.is_due() && is_short(bytes) {
+                looked_at = bytes;
+                let release = |route| routes.release(route);
+                match first_rows_together(&pane.rows, &pane.offsets_ms, release) {
+                    Some((rows, offsets_ms)) => {
+                        spare.give(std::mem::replace(&mut pane.rows, rows));
+                        pane.offsets_ms = offsets_ms;
+                    }
+                    None => pane.rows.shrink_to_fit(),
+                }
             }
             pane.growth = Growth::of(pane.rows.len(), LEAST);
-        }
+            looked_at
+        });
     }
 
     /// Calls `visit` for every row whose moment lies in `range`.

@@ -115,7 +115,11 @@ impl Panes {
         for (pane, rows, first_rows) in run {
             let mut rest = rows;
             // Whether they are rows all through is seen when they are gone through.
-            while let Some((route, _)) = WrittenRow::next(&mut rest) {
+            while let Some((route, row)) = WrittenRow::next(&mut rest) {
+                if u64::try_from(self.rows.pane_ms()).is_ok_and(|pane_ms| row.offset_ms >= pane_ms)
+                {
+                    return Err(RestoreError::Decode { kind });
+                }
                 if !adopt(route) {
                     return Err(RestoreError::Dangling { kind });
                 }

@@ -447,11 +447,13 @@ impl Routes {
             .values()
             .filter_map(|id| {
                 let key = self.keys[id.at()].as_ref()?;
-                key.is_idle().then_some((key.empty_since, *id))
+                // One that has only just become idle has not been noted as empty yet.
+                let is_noted = key.empty_since.is_some();
+                key.is_idle().then_some((!is_noted, key.empty_since, *id))
             })
             .min();
         match idle {
-            Some((_, id)) => {
+            Some((_, _, id)) => {
                 self.drop_key(id);
                 true
             }

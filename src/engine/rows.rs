@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::capture::{RouteNumbers, number_of};
-use super::compaction::{Grown, Growth, rows_together};
+use super::compaction::{Grown, Growth, is_short, rows_together};
 use super::routes::{RouteId, Routes};
 use super::row::{Row, WrittenRow, copy_row, skip_row};
 use super::spare::Spare;
@@ -221,18 +221,31 @@ impl Rows {
         known.growth = Growth::of(known.bytes.len(), LEAST);
     }
 
-    /// Brings rows of panes together that have grown, some panes at a time. Nobody may be amid a pane of
+    /// When the newest pane with rows begins.
+    pub(super) fn newest_pane(&self) -> Option<Timestamp> {
+        let (pane, _) = self.panes.last_key_value()?;
+        Some(Timestamp::from_millis(pane.saturating_mul(self.pane_ms)))
+    }
+
+    /// Brings rows of panes together that have grown, a little at a time. Nobody may be amid a pane of
     /// which `is_free` says by its beginning that it may be.
     pub(super) fn compact(&mut self, is_free: &impl Fn(Timestamp) -> bool, routes: &mut Routes) {
-        for pane in self.grown.take(self.pane_ms, is_free) {
-            let Some(rows) = self.panes.get_mut(&pane) else {
-                continue;
+        let Self { panes, spare, .. } = self;
+        self.grown.each(self.pane_ms, is_free, |pane| {
+            let Some(Pane { bytes, growth }) = panes.get_mut(&pane) else {
+                return 0;
             };
-            if let Some(together) = rows_together(&rows.bytes, |route| routes.release(route)) {
-                rows.bytes = together;
+            let mut looked_at = 0;
+            if growth.is_due() && is_short(bytes.len()) {
+                looked_at = bytes.len();
+                match rows_together(bytes, |route| routes.release(route)) {
+                    Some(together) => spare.give(std::mem::replace(bytes, together)),
+                    None => bytes.shrink_to_fit(),
+                }
             }
-            rows.growth = Growth::of(rows.bytes.len(), LEAST);
-        }
+            *growth = Growth::of(bytes.len(), LEAST);
+            looked_at
+        });
     }
 }
 

@@ -1,6 +1,6 @@
-//! A contact that does not change any more, in half the bytes: no ledger entry leads to it, and whatever
-//! still comes in comes behind it. Nothing more is asked of it than what becomes of it when a next one
-//! comes.
+//! A contact that can neither go nor be corrected any more, in half the bytes: no ledger entry leads to it,
+//! and whatever still comes in comes behind it. Nothing more is asked of it than what becomes of it when a
+//! next one comes or goes: then it is the newest of its chain or not, and the last of its episode or not.
 
 use super::capture::{RouteNumbers, number_of};
 use super::contact::{Contact, ContactSlot, Kept, Tie};

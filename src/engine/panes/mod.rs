@@ -187,9 +187,9 @@ impl Panes {
         if self.capture.is_some() {
             return;
         }
-        let (head, windows) = (self.gathered.head, &self.windows);
+        let (newest, windows) = (self.rows.newest_pane(), &self.windows);
         let is_free = |pane: Timestamp| {
-            !head.contains(pane) && !windows.iter().any(|window| window.ahead.is_amid(pane))
+            Some(pane) < newest && !windows.iter().any(|window| window.ahead.is_amid(pane))
         };
         self.rows.compact(&is_free, routes);
         self.first_rows.compact(&is_free, routes);
