@@ -377,6 +377,34 @@ fn checkpoints_of_earlier_versions_are_refused() {
     }
 }
 
+/// Each kind of sections has its end, and nothing behind it.
+#[test]
+fn a_state_without_its_ends_is_put_aside() {
+    for twice in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = two_checkpoints(folder.path());
+        let mut pipeline = fresh();
+        feed(&mut pipeline, &messages(120));
+        let head = Head {
+            fingerprint: fingerprint(&Config::default(), KEY),
+            place: Some(place(120)),
+        };
+        let mut writing = store.begin(3, &head).unwrap();
+        writing.section(&pipeline.engine.begin_capture()).unwrap();
+        while let Some(section) = pipeline.engine.next_section() {
+            for _ in 0..if section.is_last() {
+                2 * usize::from(twice)
+            } else {
+                1
+            } {
+                writing.section(&section).unwrap();
+            }
+        }
+        writing.commit().unwrap();
+        assert_eq!(recovered_sequence(&store), Some(80), "{twice}");
+    }
+}
+
 /// Issue 4, show 6. A state of the present format version gives the figures that it had. When this
 /// fails, the format has changed: raise `FORMAT_VERSION`, keep this file, and read or refuse it with
 /// words.

@@ -152,12 +152,12 @@ impl Kept for ContactSlot {
 
     #[inline]
     fn is_newest(&self) -> bool {
-        self.state() & NEWEST != 0
+        self.0.has(STATE, NEWEST)
     }
 
     #[inline]
     fn set_newest(&mut self, is_newest: bool) {
-        self.set_flag(NEWEST, is_newest);
+        self.0.set_flag(STATE, NEWEST, is_newest);
     }
 
     #[inline]
@@ -178,7 +178,7 @@ impl Kept for ContactSlot {
     #[inline]
     fn set_written(&mut self, contact: &Contact) {
         self.0.set_time(EPISODE_START, contact.episode_start);
-        self.set_flag(FIRST, contact.first);
+        self.0.set_flag(STATE, FIRST, contact.first);
     }
 }
 
@@ -233,12 +233,6 @@ impl ContactSlot {
     #[inline]
     fn state(&self) -> u64 {
         self.0.get(STATE)
-    }
-
-    #[inline]
-    fn set_flag(&mut self, flag: u64, is_set: bool) {
-        let others = self.state() & !flag;
-        self.0.set(STATE, others | if is_set { flag } else { 0 });
     }
 }
 

@@ -33,6 +33,19 @@ impl<const BYTES: usize> Packed<BYTES> {
         u64::from_le_bytes(self.part(from + length - 8)) >> (64 - 8 * length)
     }
 
+    /// Whether a bit of a field is set.
+    #[inline]
+    pub(super) fn has(&self, field: Field, flag: u64) -> bool {
+        self.get(field) & flag != 0
+    }
+
+    /// Sets a bit of a field, or clears it.
+    #[inline]
+    pub(super) fn set_flag(&mut self, field: Field, flag: u64, is_set: bool) {
+        let others = self.get(field) & !flag;
+        self.set(field, others | if is_set { flag } else { 0 });
+    }
+
     /// The first four bytes of a field.
     #[inline]
     pub(super) fn low(&self, (from, _): Field) -> u32 {

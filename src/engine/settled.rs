@@ -35,7 +35,7 @@ impl Slot for SettledSlot {
 
     #[inline]
     fn is_occupied(&self) -> bool {
-        self.has(OCCUPIED)
+        self.0.has(STATE, OCCUPIED)
     }
 
     #[inline]
@@ -75,12 +75,12 @@ impl Kept for SettledSlot {
 
     #[inline]
     fn is_newest(&self) -> bool {
-        self.has(NEWEST)
+        self.0.has(STATE, NEWEST)
     }
 
     #[inline]
     fn set_newest(&mut self, is_newest: bool) {
-        self.set_flag(NEWEST, is_newest);
+        self.0.set_flag(STATE, NEWEST, is_newest);
     }
 
     #[inline]
@@ -91,9 +91,9 @@ impl Kept for SettledSlot {
             tie: Tie::default(),
             start: event_time,
             route: self.route(),
-            failed: self.has(FAILED),
-            resolved: self.has(RESOLVED),
-            first: self.has(FIRST),
+            failed: self.0.has(STATE, FAILED),
+            resolved: self.0.has(STATE, RESOLVED),
+            first: self.0.has(STATE, FIRST),
             episode_start: self.0.time(EPISODE_START),
         }
     }
@@ -101,7 +101,7 @@ impl Kept for SettledSlot {
     #[inline]
     fn set_written(&mut self, contact: &Contact) {
         self.0.set_time(EPISODE_START, contact.episode_start);
-        self.set_flag(FIRST, contact.first);
+        self.0.set_flag(STATE, FIRST, contact.first);
     }
 }
 
@@ -114,23 +114,12 @@ impl SettledSlot {
         settled.0.set_id(CHAIN, slot.chain());
         settled.0.set_time(EVENT_TIME, contact.event_time);
         settled.0.set(ROUTE, contact.route.0.into());
-        settled.set_flag(OCCUPIED, true);
-        settled.set_flag(FAILED, contact.failed);
-        settled.set_flag(RESOLVED, contact.resolved);
-        settled.set_flag(NEWEST, slot.is_newest());
+        settled.0.set_flag(STATE, OCCUPIED, true);
+        settled.0.set_flag(STATE, FAILED, contact.failed);
+        settled.0.set_flag(STATE, RESOLVED, contact.resolved);
+        settled.0.set_flag(STATE, NEWEST, slot.is_newest());
         settled.set_written(&contact);
         settled
-    }
-
-    #[inline]
-    fn has(&self, flag: u64) -> bool {
-        self.0.get(STATE) & flag != 0
-    }
-
-    #[inline]
-    fn set_flag(&mut self, flag: u64, is_set: bool) {
-        let others = self.0.get(STATE) & !flag;
-        self.0.set(STATE, others | if is_set { flag } else { 0 });
     }
 }
 
