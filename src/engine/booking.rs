@@ -16,13 +16,10 @@ use super::routes::{RouteId, Routes};
 use super::row::Row;
 use super::settings::Settings;
 use super::tally::{Tallies, Tally};
-use crate::event::{Direction, Event, HashKey, IdHash, Interaction, Survey};
+use crate::event::{Direction, Event, IdHash, Interaction, Survey};
 use crate::kpi::{self, Count, FcrMatch, FcrMethod, Totals};
 use crate::time::{Timestamp, millis_of};
 use crate::window::WindowGeometry;
-
-/// Pairs customer and issue to a chain; the parts are keyed hashes already.
-const CHAIN_KEY: HashKey = HashKey::from_bytes(*b"cxpulse chain id");
 
 /// Whether a record that is booked counts in the counters of its keys, as each does once, or leaves
 /// them as they are.
@@ -189,7 +186,7 @@ impl Booking {
             FcrMatch::Customer => None,
         };
         let customer = interaction.customer.filter(|_| is_contact)?;
-        Some(customer.with(CHAIN_KEY, issue))
+        Some(customer.with(issue))
     }
 
     fn survey_body(&self, survey: &Survey, own_route: RouteId) -> SurveyBody {

@@ -222,10 +222,11 @@ impl Contacts {
         let slots: SmallVec<[(Place, ContactSlot); RUN]> =
             slots.map(|(place, slot)| (place, *slot)).collect();
         // Far away are the index, and the contacts that came after one that is not the newest.
-        for touch in [Index::touch, Index::touch_behind] {
-            for (_, slot) in &slots {
-                black_box(touch(newest, slot.chain().low()));
-            }
+        for (_, slot) in &slots {
+            black_box(newest.touch(slot.chain().low()));
+        }
+        for (_, slot) in &slots {
+            black_box(newest.touch_behind(slot.chain().low()));
         }
         for (_, slot) in slots.iter().filter(|(_, slot)| !slot.is_newest()) {
             newest.each(slot.chain().low(), |place| self.touch(place));
@@ -300,10 +301,14 @@ fn forget_first<S: Kept>(
 ) {
     slots.empty_first(
         newest,
-        |newest, slot, round| {
+        |newest, slot| {
             if slot.is_newest() {
-                let touch = [Index::touch, Index::touch_behind][round];
-                black_box(touch(newest, slot.chain().low()));
+                black_box(newest.touch(slot.chain().low()));
+            }
+        },
+        |newest, slot| {
+            if slot.is_newest() {
+                black_box(newest.touch_behind(slot.chain().low()));
             }
         },
         |newest, place, slot| {

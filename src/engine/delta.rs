@@ -59,15 +59,7 @@ impl Delta {
 
     /// Adds what a row holds.
     pub(super) fn add_row(&mut self, row: &Row) {
-        let Totals { counts, squares } = &mut self.totals;
-        for (index, count) in &row.counts {
-            let mine = &mut counts[usize::from(*index)];
-            *mine = mine.wrapping_add(*count);
-        }
-        for (index, sum) in &row.squares {
-            let mine = &mut squares[usize::from(*index)];
-            *mine = mine.wrapping_add(*sum);
-        }
+        row.add_to(&mut self.totals);
         self.buckets.extend_from_slice(&row.buckets);
     }
 

@@ -285,11 +285,16 @@ impl Ledger {
             let (entries, evicted_until) = (&mut self.entries, &mut self.evicted_until);
             self.slots.empty_first(
                 &mut (&mut self.index, &mut self.joins),
-                |(index, joins), slot, round| {
-                    let touch = [Index::touch, Index::touch_behind][round];
-                    black_box(touch(index, slot.id().low()));
+                |(index, joins), slot| {
+                    black_box(index.touch(slot.id().low()));
                     if let Some(interaction) = slot.joins() {
-                        black_box(touch(joins, interaction.low()));
+                        black_box(joins.touch(interaction.low()));
+                    }
+                },
+                |(index, joins), slot| {
+                    black_box(index.touch_behind(slot.id().low()));
+                    if let Some(interaction) = slot.joins() {
+                        black_box(joins.touch_behind(interaction.low()));
                     }
                 },
                 |(index, joins), place, slot| {

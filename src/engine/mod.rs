@@ -26,6 +26,7 @@ mod history;
 mod index;
 mod kept_totals;
 mod kept_view;
+mod key_sums;
 mod ledger;
 mod marks;
 mod numbers;

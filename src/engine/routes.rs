@@ -726,6 +726,15 @@ impl Routes {
         self.count(id, &mut |lifetime| lifetime.totals.add_records_of(row));
     }
 
+    /// Counts the records of a row in the counters of a key.
+    pub(super) fn count_records_of(&mut self, key: KeyId, row: &Row) {
+        if !row.is_empty()
+            && let Some(Some(key)) = self.keys.get_mut(key.at())
+        {
+            key.counters.change().totals.add_records_of(row);
+        }
+    }
+
     /// Counts a record for each breakdown in which it was booked under `__overflow__`.
     pub(super) fn count_overflow(&mut self, id: RouteId) {
         let keys = &self.table[id.at()].keys;

@@ -90,6 +90,17 @@ impl Row {
         }
     }
 
+    /// Adds it to totals.
+    pub(super) fn add_to(&self, totals: &mut Totals) {
+        for (index, count) in &self.counts {
+            add_count(&mut totals.counts, *index, *count);
+        }
+        for (index, sum) in &self.squares {
+            let mine = &mut totals.squares[usize::from(*index)];
+            *mine = mine.wrapping_add(*sum);
+        }
+    }
+
     /// Appends it to the bytes of a pane.
     pub(super) fn write(&self, route: RouteId, offset_ms: u64, bytes: &mut Vec<u8>) {
         write_unsigned(bytes, route.0.into());

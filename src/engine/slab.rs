@@ -20,8 +20,6 @@ const RUNS_OF_CHUNK: usize = CHUNK / RUN;
 const MOST_RUNS: u32 = u32::MAX / 32;
 /// Bytes that a capture hands out at a time, or a little more.
 const PIECE_BYTES: usize = 1 << 16;
-/// Rounds in which what emptying takes is fetched.
-const ROUNDS: usize = 2;
 /// Runs that are being filled at the same time.
 const OPEN: usize = 4;
 
@@ -245,20 +243,22 @@ impl<S: Slot> Slab<S> {
     }
 
     /// Empties the bucket that comes first, and hands out each slot of it with its place. Those of a
-    /// run are shown to `touch` before, round by round: what `visit` will need of memory far away can be
-    /// fetched for all of them at once, and then what that leads to.
+    /// run are shown to `touch` before, and then to `touch_behind`: what `visit` will need of memory far
+    /// away can be fetched for all of them at once, and then what that leads to.
     pub(super) fn empty_first<W>(
         &mut self,
         with: &mut W,
-        touch: impl Fn(&W, &S, usize),
+        touch: impl Fn(&W, &S),
+        touch_behind: impl Fn(&W, &S),
         mut visit: impl FnMut(&mut W, Place, &S),
     ) {
         for run in self.close_first() {
             let (first, slots) = self.run(run);
-            for round in 0..ROUNDS {
-                for slot in slots.iter().filter(|slot| slot.is_occupied()) {
-                    touch(with, slot, round);
-                }
+            for slot in slots.iter().filter(|slot| slot.is_occupied()) {
+                touch(with, slot);
+            }
+            for slot in slots.iter().filter(|slot| slot.is_occupied()) {
+                touch_behind(with, slot);
             }
             for (place, slot) in (first..).zip(slots) {
                 if slot.is_occupied() {
@@ -633,7 +633,8 @@ mod tests {
                         let mut gone = BTreeSet::new();
                         slab.empty_first(
                             &mut gone,
-                            |_, _, _| {},
+                            |_, _| {},
+                            |_, _| {},
                             |gone, place, slot| {
                                 gone.insert((place, slot.number()));
                             },

@@ -10,7 +10,7 @@ use super::routes::{KeyId, RouteId, Routes};
 use super::row::Row;
 use super::rows::Rows;
 use super::sums::Sum;
-use crate::kpi::{Buckets, MatureTotals};
+use crate::kpi::{Buckets, Count, MatureTotals};
 use crate::time::Timestamp;
 use crate::window::{Range, Ranges, WindowGeometry};
 
@@ -425,8 +425,14 @@ impl Cells {
     /// The same for a row of first contacts.
     #[inline]
     pub(super) fn add_first(&mut self, key: KeyId, contacts: &FirstContacts, sign: i64) {
+        self.add_counts(key, contacts.counts(sign));
+    }
+
+    /// The same for counts.
+    #[inline]
+    pub(super) fn add_counts(&mut self, key: KeyId, counts: [(Count, i64); 2]) {
         if let Some(cell) = self.0.get_mut(key.at()) {
-            for (count, amount) in contacts.counts(sign) {
+            for (count, amount) in counts {
                 cell.own.count(count, amount);
             }
         }

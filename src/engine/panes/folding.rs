@@ -6,7 +6,8 @@ use super::super::cohorts::FirstContacts;
 use super::super::delta::{Delta, Firsts, add_up};
 use super::super::first_rows::FirstRow;
 use super::super::gathered::{Change, Older, Pending};
-use super::super::routes::{RouteId, Routes};
+use super::super::key_sums::{KeySum, KeySums};
+use super::super::routes::{KeyId, RouteId, Routes};
 use super::super::row::Row;
 use super::Panes;
 use crate::time::Timestamp;
@@ -15,8 +16,10 @@ use crate::time::Timestamp;
 const GROUP: usize = 16;
 
 /// Which windows cover a moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Covering {
+    /// Rows of the moment are kept.
+    is_kept: bool,
     /// In their order.
     each: SmallVec<[bool; 8]>,
     /// No window does.
@@ -27,35 +30,45 @@ struct Covering {
     left: SmallVec<[bool; 8]>,
 }
 
+/// A fold under way.
+struct Folding {
+    /// What is to be booked where that covering says.
+    sums: KeySums,
+    covering: Covering,
+    /// Where the last of it lies.
+    moment: Option<Timestamp>,
+    /// It has records, which the counters of keys count.
+    has_records: bool,
+}
+
 impl Panes {
     pub(super) fn fold_deltas(&mut self, routes: &mut Routes) {
         let mut pending = std::mem::take(&mut self.gathered.pending);
         let mut deltas = std::mem::take(&mut self.gathered.deltas);
         self.gathered.begin_anew();
         pending.sort_unstable_by_key(|item| item.0);
+        let mut folding = self.begin_folding(true);
         let mut row = Row::default();
-        let mut covering = Covering::default();
-        let mut last = None;
         for (at, (moment, route, place)) in pending.iter().copied().enumerate() {
             if at % GROUP == 0 {
                 let group = &pending[at..pending.len().min(at + GROUP)];
                 self.fetch(group, &deltas, routes);
             }
-            if last != Some(moment) {
-                last = Some(moment);
-                covering = self.covering(moment);
-            }
+            self.go_on_at(moment, &mut folding, routes);
             let delta = &mut deltas[place];
-            delta.fill(&mut row);
-            routes.count_records(route, &row);
-            if moment >= self.bound() {
-                self.fold_row(moment, route, &row, &covering, routes);
-                self.fold_firsts(moment, route, &mut delta.firsts, &covering, routes);
+            let keys = &routes.route(route).keys;
+            folding.sums.add(keys, &delta.totals);
+            if folding.covering.is_kept {
+                delta.fill(&mut row);
+                self.fold_row(moment, route, &row, &folding.covering, routes);
+                self.fold_firsts(moment, route, &mut delta.firsts, &mut folding, routes);
             }
             delta.clear();
+        }
+        self.end_folding(folding, routes);
+        for (_, route, _) in pending.drain(..) {
             routes.release(route);
         }
-        pending.clear();
         self.gathered.pending = pending;
         self.gathered.deltas = deltas;
     }
@@ -65,15 +78,6 @@ impl Panes {
     fn fetch(&self, pending: &[Pending], deltas: &[Delta], routes: &Routes) {
         for (_, route, _) in pending {
             routes.fetch(*route);
-        }
-        for (_, route, _) in pending {
-            for key in &routes.route(*route).keys {
-                if let Some(shared) = self.shared.get(key.at()) {
-                    shared.fetch();
-                }
-                self.marks.fetch(*key);
-                routes.fetch_counters(*key);
-            }
         }
         for (_, route, place) in pending {
             let Some(delta) = deltas.get(*place) else {
@@ -104,8 +108,7 @@ impl Panes {
         older.sort_unstable_by_key(|item| (item.moment, item.route));
         let mut row = Row::default();
         let mut firsts = Firsts::new();
-        let mut covering = Covering::default();
-        let mut last = None;
+        let mut folding = self.begin_folding(false);
         for same in older.chunk_by(|one, next| (one.moment, one.route) == (next.moment, next.route))
         {
             let Some(Older { moment, route, .. }) = same.first().copied() else {
@@ -116,35 +119,116 @@ impl Panes {
             } else {
                 moment.floor_to(self.pane_ms)
             };
-            if last != Some(moment) {
-                last = Some(moment);
-                covering = self.covering(moment);
+            self.go_on_at(moment, &mut folding, routes);
+            if !folding.covering.is_kept {
+                continue;
             }
-            let is_kept = moment >= self.bound();
             for item in same {
                 match item.change {
                     Change::First(fate, count) => firsts.push((fate, count)),
-                    Change::Episode(milliseconds, sign) if is_kept => {
+                    Change::Episode(milliseconds, sign) => {
                         row.episode(milliseconds, sign.into());
-                        self.fold_row(moment, route, &row, &covering, routes);
+                        folding.sums.add_row(&routes.route(route).keys, &row);
+                        self.fold_row(moment, route, &row, &folding.covering, routes);
                     }
-                    Change::Episode(..) => {}
                 }
             }
-            if is_kept {
-                self.fold_firsts(moment, route, &mut firsts, &covering, routes);
-            }
+            self.fold_firsts(moment, route, &mut firsts, &mut folding, routes);
             firsts.clear();
-            for _ in same {
-                routes.release(route);
+        }
+        self.end_folding(folding, routes);
+        for item in older.drain(..) {
+            routes.release(item.route);
+        }
+        self.gathered.older = older;
+    }
+
+    fn begin_folding(&mut self, has_records: bool) -> Folding {
+        Folding {
+            sums: std::mem::take(&mut self.sums),
+            covering: Covering::default(),
+            moment: None,
+            has_records,
+        }
+    }
+
+    /// What comes next lies at this moment.
+    #[inline]
+    fn go_on_at(&mut self, moment: Timestamp, folding: &mut Folding, routes: &mut Routes) {
+        if folding.moment != Some(moment) {
+            folding.moment = Some(moment);
+            let covering = self.covering(moment);
+            if covering != folding.covering {
+                self.book(folding, routes);
+                folding.covering = covering;
             }
         }
-        older.clear();
-        self.gathered.older = older;
+        if folding.sums.is_full() {
+            self.book(folding, routes);
+        }
+    }
+
+    fn end_folding(&mut self, mut folding: Folding, routes: &mut Routes) {
+        self.book(&mut folding, routes);
+        self.sums = folding.sums;
+    }
+
+    /// Adds what has been added up for each key to what its windows count, and to its counters.
+    fn book(&mut self, folding: &mut Folding, routes: &mut Routes) {
+        let mut row = Row::default();
+        let (keys, sums) = folding.sums.all();
+        for (group, sums_of_group) in keys.chunks(GROUP).zip(sums.chunks(GROUP)) {
+            for key in group {
+                if let Some(shared) = self.shared.get(key.at()) {
+                    shared.fetch();
+                }
+                self.marks.fetch(*key);
+                if folding.has_records {
+                    routes.fetch_counters(*key);
+                }
+            }
+            for (key, sum) in group.iter().zip(sums_of_group) {
+                sum.fill(&mut row);
+                if folding.has_records {
+                    routes.count_records_of(*key, &row);
+                }
+                if !folding.covering.nobody {
+                    self.book_key(*key, &row, sum, &folding.covering);
+                }
+            }
+        }
+        folding.sums.clear();
+    }
+
+    fn book_key(&mut self, key: KeyId, row: &Row, sum: &KeySum, covering: &Covering) {
+        self.marks.touch(key);
+        if covering.is_shared
+            && let Some(shared) = self.shared.get_mut(key.at())
+        {
+            shared.add_row(row, 1);
+            for (count, amount) in sum.firsts(1) {
+                shared.count(count, amount);
+            }
+        }
+        for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
+            let sign = match (covers, covering.is_shared) {
+                (true, false) => 1,
+                (false, true) => -1,
+                (true, true) | (false, false) => continue,
+            };
+            window.cells.add_row(key, row, sign);
+            window.cells.add_counts(key, sum.firsts(sign));
+        }
     }
 
     /// Which windows cover a moment.
     fn covering(&self, moment: Timestamp) -> Covering {
+        if moment < self.bound() {
+            return Covering {
+                nobody: true,
+                ..Covering::default()
+            };
+        }
         let windows = || self.windows.iter();
         let each = windows().map(|window| window.covers(moment));
         let each: SmallVec<[bool; 8]> = each.collect();
@@ -155,6 +239,7 @@ impl Panes {
             left.clear();
         }
         Covering {
+            is_kept: true,
             nobody: covers == 0,
             is_shared: covers > each.len() - covers + 1,
             each,
@@ -162,6 +247,7 @@ impl Panes {
         }
     }
 
+    /// Keeps a row and counts its handle times; what else it counts has been added up by key.
     fn fold_row(
         &mut self,
         moment: Timestamp,
@@ -171,30 +257,23 @@ impl Panes {
         routes: &mut Routes,
     ) {
         self.rows.add(moment, route, row, routes);
-        if covering.nobody {
-            return;
-        }
-        for (key, quantiles) in routes.route(route).keys.iter().zip(&self.has_quantiles) {
-            self.marks.touch(*key);
-            if covering.is_shared
-                && let Some(shared) = self.shared.get_mut(key.at())
-            {
-                shared.add_row(row, 1);
-            }
-            for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
-                match (covers, covering.is_shared) {
-                    (true, false) => window.cells.add_row(*key, row, 1),
-                    (false, true) => window.cells.add_row(*key, row, -1),
-                    (true, true) | (false, false) => {}
-                }
-                if *covers && *quantiles {
+        let keys = routes.route(route).keys.iter().zip(&self.has_quantiles);
+        if !row.buckets.is_empty() {
+            for (key, _) in keys.clone().filter(|(_, quantiles)| **quantiles) {
+                let windows = self.windows.iter_mut().zip(&covering.each);
+                for (window, _) in windows.filter(|(_, covers)| **covers) {
                     window.cells.add_buckets(*key, &row.buckets, 1);
                 }
             }
-            for (window, left) in self.windows.iter_mut().zip(&covering.left) {
-                if *left {
-                    window.ahead.leave(*key, row, *quantiles);
-                }
+        }
+        for (window, _) in self
+            .windows
+            .iter_mut()
+            .zip(&covering.left)
+            .filter(|left| *left.1)
+        {
+            for (key, quantiles) in keys.clone() {
+                window.ahead.leave(*key, row, *quantiles);
             }
         }
     }
@@ -205,7 +284,7 @@ impl Panes {
         moment: Timestamp,
         route: RouteId,
         firsts: &mut Firsts,
-        covering: &Covering,
+        folding: &mut Folding,
         routes: &mut Routes,
     ) {
         firsts.sort_unstable_by_key(|first| first.0.number());
@@ -232,29 +311,11 @@ impl Panes {
                 &mut self.marks,
             );
         }
-        if covering.nobody {
-            return;
-        }
-        for key in keys {
-            self.marks.touch(*key);
-            if covering.is_shared
-                && let Some(shared) = self.shared.get_mut(key.at())
-            {
-                for (count, amount) in contacts.counts(1) {
-                    shared.count(count, amount);
-                }
-            }
-            for (window, covers) in self.windows.iter_mut().zip(&covering.each) {
-                match (covers, covering.is_shared) {
-                    (true, false) => window.cells.add_first(*key, &contacts, 1),
-                    (false, true) => window.cells.add_first(*key, &contacts, -1),
-                    (true, true) | (false, false) => {}
-                }
-            }
-            for (window, left) in self.windows.iter_mut().zip(&covering.left) {
-                if *left {
-                    window.ahead.leave_first(*key, &contacts);
-                }
+        folding.sums.add_firsts(keys, &contacts);
+        let windows = self.windows.iter_mut().zip(&folding.covering.left);
+        for (window, _) in windows.filter(|left| *left.1) {
+            for key in keys {
+                window.ahead.leave_first(*key, &contacts);
             }
         }
     }

@@ -16,6 +16,7 @@ use super::filling;
 use super::first_rows::{Fate, FirstRows};
 use super::gathered::{Change, Gathered, Older};
 use super::kept_totals::KeptTotals;
+use super::key_sums::KeySums;
 use super::marks::Marks;
 use super::pane_capture::PaneCapture;
 use super::routes::{KeyId, RouteId, Routes};
@@ -47,6 +48,8 @@ pub(super) struct Panes {
     /// Rows are kept for so much longer than the windows look back, milliseconds.
     kept_ms: i64,
     gathered: Gathered,
+    /// Empty but for while something is folded.
+    sums: KeySums,
     pub(super) capture: Option<PaneCapture>,
 }
 
@@ -74,6 +77,7 @@ impl Panes {
             first_rows: FirstRows::new(pane_ms, exact_moments),
             kept_ms: 0,
             gathered: Gathered::new(),
+            sums: KeySums::default(),
             capture: None,
         }
     }
