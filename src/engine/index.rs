@@ -39,8 +39,12 @@ const GROUP: usize = 64;
 struct Line {
     /// Part of the hash of each place; 0 where there is none.
     tags: [u8; WIDTH],
-    /// Places that lie further on since this line was full.
-    passed: u32,
+    /// Places that lie further on since this line was full; the greatest number stands for any more, and
+    /// stays.
+    passed: u16,
+    /// Of each of them one of these bits is set. As places come and go most lines become lines past which
+    /// something lies, though they have room again: hardly anything else has to go past them for it.
+    passed_bits: u16,
     places: [Place; WIDTH],
 }
 
@@ -186,7 +190,9 @@ impl Index {
         let shard = &self.shards[shard_of(hash)];
         let home = home_of(hash, shard.lines.len());
         match shard.lines.get(home) {
-            Some(line) if line.passed != 0 => shard.lines[shard.behind(home)].tags[0],
+            Some(line) if line.passed_bits & bit_of(hash) != 0 => {
+                shard.lines[shard.behind(home)].tags[0]
+            }
             Some(_) | None => 0,
         }
     }
@@ -239,7 +245,7 @@ impl Shard {
     /// Goes through the places of this hash until `is_it` holds for one.
     #[inline]
     fn probe(&self, hash: u64, mut is_it: impl FnMut(Place) -> bool) -> Option<(usize, usize)> {
-        let tag = tag_of(hash);
+        let (tag, bit) = (tag_of(hash), bit_of(hash));
         let mut number = home_of(hash, self.lines.len());
         for _ in 0..self.lines.len() {
             let line = &self.lines[number];
@@ -248,7 +254,7 @@ impl Shard {
                     return Some((number, at));
                 }
             }
-            if line.passed == 0 {
+            if line.passed_bits & bit == 0 {
                 return None;
             }
             number = self.behind(number);
@@ -281,7 +287,7 @@ impl Shard {
                 self.filled += 1;
                 return;
             }
-            line.passed += 1;
+            line.go_past(hash);
             number = self.behind(number);
         }
     }
@@ -295,7 +301,7 @@ impl Shard {
         self.filled -= 1;
         let mut number = home_of(hash, self.lines.len());
         while number != last {
-            self.lines[number].passed -= 1;
+            self.lines[number].go_past_no_more();
             number = self.behind(number);
         }
         true
@@ -329,6 +335,24 @@ impl Shard {
 }
 
 impl Line {
+    /// A place of this hash lies further on.
+    #[inline]
+    fn go_past(&mut self, hash: u64) {
+        self.passed = self.passed.saturating_add(1);
+        self.passed_bits |= bit_of(hash);
+    }
+
+    /// One of those that do has gone.
+    #[inline]
+    fn go_past_no_more(&mut self) {
+        if self.passed != u16::MAX {
+            self.passed -= 1;
+        }
+        if self.passed == 0 {
+            self.passed_bits = 0;
+        }
+    }
+
     /// Where in the line this tag is.
     #[inline]
     fn hits(&self, tag: u8) -> impl Iterator<Item = usize> + use<> {
@@ -364,6 +388,12 @@ fn shard_of(hash: u64) -> usize {
 fn home_of(hash: u64, lines: usize) -> usize {
     let bits = u64::from((hash >> 8) as u32);
     ((bits * lines as u64) >> 32) as usize
+}
+
+/// One of sixteen, from bits that neither the line nor the tag is made of.
+#[inline]
+fn bit_of(hash: u64) -> u16 {
+    1 << ((hash >> 40) & 15)
 }
 
 /// From the low bits; never 0.
@@ -451,7 +481,8 @@ mod tests {
             }
             let lines = index.shards.iter().flat_map(|shard| &shard.lines);
             for line in lines {
-                prop_assert_eq!((line.passed, line.tags), (0, [0; WIDTH]));
+                prop_assert_eq!((line.passed, line.passed_bits), (0, 0));
+                prop_assert_eq!(line.tags, [0; WIDTH]);
             }
         }
     }
