@@ -5,8 +5,8 @@
 //! long. A shard doubles as long as nothing is forgotten, since to move a place its hash has to be read;
 //! from then on it goes from one size to the next that allocators have, by a seventh to a quarter, in
 //! both directions. Within a shard a place lies in the line that its hash names, or in one behind it when
-//! that is full; each line knows how many went past it, so that nobody looks further than there is
-//! something to find.
+//! that is full; each line knows how many went past it, and by a few bits which, so that nobody looks
+//! further than where there may be something to find.
 #![expect(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
