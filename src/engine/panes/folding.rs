@@ -257,6 +257,9 @@ impl Panes {
         routes: &mut Routes,
     ) {
         self.rows.add(moment, route, row, routes);
+        if covering.nobody {
+            return;
+        }
         let keys = routes.route(route).keys.iter().zip(&self.has_quantiles);
         if !row.buckets.is_empty() {
             for (key, _) in keys.clone().filter(|(_, quantiles)| **quantiles) {
@@ -310,6 +313,9 @@ impl Panes {
                 keys,
                 &mut self.marks,
             );
+        }
+        if folding.covering.nobody {
+            return;
         }
         folding.sums.add_firsts(keys, &contacts);
         let windows = self.windows.iter_mut().zip(&folding.covering.left);
