@@ -392,11 +392,12 @@ fn a_state_without_its_ends_is_put_aside() {
         let mut writing = store.begin(3, &head).unwrap();
         writing.section(&pipeline.engine.begin_capture()).unwrap();
         while let Some(section) = pipeline.engine.next_section() {
-            for _ in 0..if section.is_last() {
-                2 * usize::from(twice)
-            } else {
-                1
-            } {
+            let times = match section.is_last() {
+                true if twice => 2,
+                true => 0,
+                false => 1,
+            };
+            for _ in 0..times {
                 writing.section(&section).unwrap();
             }
         }

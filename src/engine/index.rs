@@ -430,7 +430,23 @@ mod tests {
 
     /// Few hashes in few lines of one shard, so that lines overflow and hashes meet.
     fn hash_of(number: u32) -> u64 {
-        u64::from(number % 7) << 33 | u64::from(number % 3)
+        u64::from(number % 5) << 40 | u64::from(number % 7) << 33 | u64::from(number % 3)
+    }
+
+    /// How many different ones there are.
+    const HASHES: u32 = 5 * 7 * 3;
+
+    #[test]
+    fn more_than_can_be_counted_went_past_for_good() {
+        let mut line = Line::default();
+        let many = usize::from(u16::MAX) + 2;
+        (0..many).for_each(|_| line.go_past(hash_of(1)));
+        (0..many).for_each(|_| line.go_past_no_more());
+        assert_eq!(line.passed_bits, bit_of(hash_of(1)));
+        let mut counted = Line::default();
+        (0..many - 3).for_each(|_| counted.go_past(hash_of(1)));
+        (0..many - 3).for_each(|_| counted.go_past_no_more());
+        assert_eq!((counted.passed, counted.passed_bits), (0, 0));
     }
 
     proptest! {
@@ -465,7 +481,7 @@ mod tests {
             }
             prop_assert!(index.shards.iter().all(|shard| !shard.is_sparse()));
             prop_assert_eq!(index.is_empty(), held.is_empty());
-            for hash in (0..21).map(hash_of) {
+            for hash in (0..HASHES).map(hash_of) {
                 let mut found = BTreeSet::new();
                 index.each(hash, |place| {
                     if hash_of(place) == hash {
