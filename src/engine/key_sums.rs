@@ -12,9 +12,8 @@ const MAX_KEYS: usize = 1024;
 /// Sums by key. Kept from fold to fold, so that it needs no memory of its own.
 #[derive(Debug, Default)]
 pub(super) struct KeySums {
-    /// By key: round, and place in `sums` of its sum if the round is this one.
-    places: Vec<(u32, u32)>,
-    round: u32,
+    /// By key: one more than the place of its sum in `sums`; 0 where it has none.
+    places: Vec<usize>,
     /// The keys that have one, in the order of the sums.
     keys: Vec<KeyId>,
     /// Those behind the last key are empty.
@@ -58,21 +57,16 @@ impl KeySums {
     fn of(&mut self, key: KeyId) -> &mut KeySum {
         let at = key.at();
         if self.places.len() <= at {
-            // Round 0 never is.
-            self.places.resize(at + 1, (0, 0));
-            self.round = self.round.max(1);
+            self.places.resize(at + 1, 0);
         }
-        let (round, place) = self.places[at];
-        if round == self.round {
-            return &mut self.sums[at_of(place)];
+        if self.places[at] == 0 {
+            self.keys.push(key);
+            self.places[at] = self.keys.len();
+            if self.sums.len() < self.keys.len() {
+                self.sums.push(KeySum::default());
+            }
         }
-        let next = self.keys.len();
-        self.keys.push(key);
-        if self.sums.len() == next {
-            self.sums.push(KeySum::default());
-        }
-        self.places[at] = (self.round, u32::try_from(next).unwrap_or(u32::MAX));
-        &mut self.sums[next]
+        &mut self.sums[self.places[at] - 1]
     }
 
     /// Adds what a route counts to each of its keys.
@@ -110,22 +104,10 @@ impl KeySums {
     /// No key has a sum.
     pub(super) fn clear(&mut self) {
         self.sums[..self.keys.len()].fill(KeySum::default());
-        self.keys.clear();
-        self.round = self.round.wrapping_add(1);
-        if self.round == 0 {
-            self.places.clear();
-            self.round = 1;
+        for key in self.keys.drain(..) {
+            self.places[key.at()] = 0;
         }
     }
-}
-
-#[expect(
-    clippy::as_conversions,
-    reason = "u32 to usize never loses on supported targets"
-)]
-#[inline]
-fn at_of(place: u32) -> usize {
-    place as usize
 }
 
 #[cfg(test)]
@@ -134,18 +116,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::first_rows::{Fate, FirstRow};
+    use crate::engine::routes::RouteId;
 
     proptest! {
         /// Each key gets what came to it since they were cleared, whatever came before.
         #[test]
         fn each_key_has_its_sum(
             rounds in vec(vec((vec(0_u32..9, 0..4), -5_i64..5), 0..20), 1..4),
-            near_the_end in any::<bool>(),
         ) {
             let mut sums = KeySums::default();
-            if near_the_end {
-                sums.round = u32::MAX - 1;
-            }
             for round in rounds {
                 let mut expected = std::collections::BTreeMap::new();
                 for (keys, amount) in round {
@@ -156,8 +136,13 @@ mod tests {
                     let mut row = Row::default();
                     row.episode(amount, 1);
                     sums.add_row(&keys, &row);
+                    let count = i32::try_from(amount).unwrap();
+                    let first = FirstRow { route: RouteId(0), fate: Fate::Resolved, count };
+                    sums.add_firsts(&keys, &FirstContacts::of(first));
                     for key in keys {
                         let sum = expected.entry(key.0).or_insert_with(KeySum::default);
+                        sum.first += amount;
+                        sum.resolved += amount;
                         sum.totals.count(Count::Records, amount);
                         sum.totals.count(Count::Episodes, 1);
                         sum.totals.measure(Count::EpisodesMs, crate::kpi::Measure::Episode, amount, 1);
