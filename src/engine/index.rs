@@ -141,17 +141,23 @@ impl Index {
         self.shards[spot.shard].lines[spot.line].places[spot.at] = place;
     }
 
-    /// Adds a place; `hash_of` says the hashes of those that are there.
+    /// Adds a place; `hash_of` says the hashes of those that are there. Returns past how many full lines
+    /// it went.
     #[inline]
-    pub(super) fn insert(&mut self, hash: u64, place: Place, hash_of: impl Fn(Place) -> u64) {
+    pub(super) fn insert(
+        &mut self,
+        hash: u64,
+        place: Place,
+        hash_of: impl Fn(Place) -> u64,
+    ) -> usize {
         let shard = &mut self.shards[shard_of(hash)];
         if shard.is_full() {
             let lines = shard.lines.len();
             let least = if self.is_steady { lines + 1 } else { lines * 2 };
             shard.move_to(size_from(least.max(1)), hash_of);
         }
-        shard.insert(hash, place);
         self.filled += 1;
+        shard.insert(hash, place)
     }
 
     /// Takes a place of this hash out; says whether it was there.
@@ -207,30 +213,58 @@ impl Index {
         }
     }
 
+    /// How many lines whoever looks for places of this hash reads at most.
+    #[cfg(test)]
+    pub(super) fn reach(&self, hash: u64) -> usize {
+        let shard = &self.shards[shard_of(hash)];
+        let mut number = home_of(hash, shard.lines.len());
+        for read in 0..shard.lines.len() {
+            if shard.lines[number].passed_bits & bit_of(hash) == 0 {
+                return read + 1;
+            }
+            number = shard.behind(number);
+        }
+        shard.lines.len()
+    }
+
     /// Fills an index that has room for all of these, hash and place; says `false` when `is_same` holds
     /// for two of them.
     pub(super) fn fill(
         &mut self,
-        mut places: impl Iterator<Item = (u64, Place)>,
+        places: impl Iterator<Item = (u64, Place)>,
         is_same: impl Fn(Place, Place) -> bool,
     ) -> bool {
-        let mut group = Vec::with_capacity(GROUP);
-        loop {
-            group.clear();
-            group.extend(places.by_ref().take(GROUP));
-            if group.is_empty() {
-                return true;
-            }
-            for (hash, _) in &group {
+        in_groups(places, |group| {
+            for (hash, _) in group {
                 black_box(self.touch(*hash));
             }
-            for (hash, place) in &group {
+            group.iter().all(|(hash, place)| {
                 if self.find(*hash, |other| is_same(other, *place)).is_some() {
                     return false;
                 }
                 self.shards[shard_of(*hash)].insert(*hash, *place);
                 self.filled += 1;
-            }
+                true
+            })
+        })
+    }
+}
+
+/// Hands out as many at a time as are to be fetched together, until `take` says `false`; says whether it
+/// took them all.
+pub(super) fn in_groups<T>(
+    mut items: impl Iterator<Item = T>,
+    mut take: impl FnMut(&[T]) -> bool,
+) -> bool {
+    let mut group = Vec::with_capacity(GROUP);
+    loop {
+        group.clear();
+        group.extend(items.by_ref().take(GROUP));
+        if group.is_empty() {
+            return true;
+        }
+        if !take(&group) {
+            return false;
         }
     }
 }
@@ -275,19 +309,21 @@ impl Shard {
         self.filled as usize >= self.lines.len() * MOST_PER_LINE
     }
 
-    /// There is room in some line.
+    /// There is room in some line. Returns past how many it went.
     #[inline]
-    fn insert(&mut self, hash: u64, place: Place) {
+    fn insert(&mut self, hash: u64, place: Place) -> usize {
         let mut number = home_of(hash, self.lines.len());
+        let mut passed = 0;
         loop {
             let line = &mut self.lines[number];
             if let Some(at) = line.hits(0).next() {
                 line.tags[at] = tag_of(hash);
                 line.places[at] = place;
                 self.filled += 1;
-                return;
+                return passed;
             }
             line.go_past(hash);
+            passed += 1;
             number = self.behind(number);
         }
     }

@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
 use super::index::{Expected, Index};
+use super::joins::Joins;
 use super::routes::RouteId;
 use super::slab::{Place, Slab};
 use super::slot::{CONTENT_MASK, Slot};
@@ -81,7 +82,7 @@ pub(super) struct Ledger {
     /// Places of the entries, by the id of their record.
     index: Index,
     /// Places of the surveys that take dimensions from an interaction, by the id of that one.
-    joins: Index,
+    joins: Joins,
     /// What restored entries will add to the two; empty at any other time.
     expected: [Expected; 2],
     /// The entries, by the bucket in which their memory ends.
@@ -100,7 +101,7 @@ impl Ledger {
             join_ms,
             max_entries,
             index: Index::default(),
-            joins: Index::default(),
+            joins: Joins::default(),
             expected: Default::default(),
             slots: Slab::default(),
             entries: 0,
@@ -133,7 +134,7 @@ impl Ledger {
         }
         if !self.joins.is_empty() {
             for id in records {
-                black_box(self.joins.touch(id.low()));
+                black_box(self.joins.touch(*id));
             }
         }
         for id in records {
@@ -214,7 +215,7 @@ impl Ledger {
         }
         if (place, known.joins()) != (now, slot.joins()) {
             if let Some(interaction) = known.joins() {
-                self.joins.remove(interaction.low(), place);
+                self.joins.remove(interaction, place);
             }
             self.join(now, slot.joins());
         }
@@ -223,8 +224,8 @@ impl Ledger {
     /// The survey at `place` takes dimensions from an interaction.
     fn join(&mut self, place: Place, interaction: Option<IdHash>) {
         if let Some(interaction) = interaction {
-            let hash_of = |other| self.slots.at(other).joins().unwrap_or_default().low();
-            self.joins.insert(interaction.low(), place, hash_of);
+            let joined = |other| self.slots.at(other).joins();
+            self.joins.insert(interaction, place, joined);
         }
     }
 
@@ -234,7 +235,7 @@ impl Ledger {
         if self.joins.is_empty() {
             return surveys;
         }
-        self.joins.each(interaction.low(), |place| {
+        self.joins.each(interaction, |place| {
             let slot = self.slots.at(place);
             if slot.joins() == Some(interaction) {
                 surveys.push(slot.id());
@@ -288,19 +289,19 @@ impl Ledger {
                 |(index, joins), slot| {
                     black_box(index.touch(slot.id().low()));
                     if let Some(interaction) = slot.joins() {
-                        black_box(joins.touch(interaction.low()));
+                        black_box(joins.touch(interaction));
                     }
                 },
                 |(index, joins), slot| {
                     black_box(index.touch_behind(slot.id().low()));
                     if let Some(interaction) = slot.joins() {
-                        black_box(joins.touch_behind(interaction.low()));
+                        black_box(joins.touch_behind(interaction));
                     }
                 },
                 |(index, joins), place, slot| {
                     index.remove(slot.id().low(), place);
                     if let Some(interaction) = slot.joins() {
-                        joins.remove(interaction.low(), place);
+                        joins.remove(interaction, place);
                     }
                     *entries -= 1;
                     if !over {
@@ -314,8 +315,7 @@ impl Ledger {
             );
             let slots = &self.slots;
             self.index.tighten(|place| slots.at(place).id().low());
-            let joined = |place| slots.at(place).joins().unwrap_or_default().low();
-            self.joins.tighten(joined);
+            self.joins.tighten(|place| slots.at(place).joins());
         }
     }
 
@@ -391,16 +391,17 @@ impl Ledger {
         };
         let joins = || {
             let entries = slots.occupied();
-            entries.filter_map(|(place, slot)| Some((slot.joins()?.low(), place)))
+            entries.filter_map(|(place, slot)| Some((slot.joins()?, place)))
         };
         let [ids_expected, joins_expected] = std::mem::take(&mut self.expected);
         self.index.make_room(ids_expected);
         self.joins.make_room(joins_expected);
         let is_same = |one, other| slots.at(one).id() == slots.at(other).id();
-        if self.index.fill(ids(), is_same) && self.joins.fill(joins(), |_, _| false) {
-            return Ok(());
+        if !self.index.fill(ids(), is_same) {
+            let kind = SectionKind::Ledger;
+            return Err(RestoreError::Twice { kind });
         }
-        let kind = SectionKind::Ledger;
-        Err(RestoreError::Twice { kind })
+        self.joins.fill(joins(), |place| slots.at(place).joins());
+        Ok(())
     }
 }

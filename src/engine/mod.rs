@@ -24,6 +24,7 @@ mod followed;
 mod gathered;
 mod history;
 mod index;
+mod joins;
 mod kept_totals;
 mod kept_view;
 mod key_sums;
