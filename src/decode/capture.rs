@@ -1,7 +1,7 @@
 //! One pass over the JSON text of an object: the whole text is checked, and the values that matter
 //! are noted as tokens.
 
-use super::block::{Block, is_plain, plain_bytes};
+use super::block::{DIGITS, digits, is_plain, plain_bytes};
 use super::escape::unescape;
 use super::json::{MAX_DEPTH, Scanner, Stop, SyntaxError, SyntaxErrorKind};
 use super::layout::{Layout, Step, find};
@@ -297,17 +297,17 @@ fn word<const BYTES: usize>(
 /// inlined, as `is_plain` is not.
 #[inline(never)]
 fn number_bytes(text: &[u8]) -> Option<usize> {
-    let whole = Block::new(*text.first_chunk()?).digits();
+    let whole = digits(*text.first_chunk()?);
     if whole == 0 || (whole > 1 && text.first() == Some(&b'0')) {
         return None;
     }
-    let (bytes, digits) = if text.get(whole) == Some(&b'.') {
+    let (bytes, last_run) = if text.get(whole) == Some(&b'.') {
         let fraction = text.get(whole + 1..)?;
-        let digits = Block::new(*fraction.first_chunk()?).digits();
-        (whole + 1 + digits, digits)
+        let run = digits(*fraction.first_chunk()?);
+        (whole + 1 + run, run)
     } else {
         (whole, whole)
     };
     let goes_on = matches!(text.get(bytes), Some(b'e' | b'E') | None);
-    (digits > 0 && digits < Block::SIZE && !goes_on).then_some(bytes)
+    (last_run > 0 && last_run < DIGITS && !goes_on).then_some(bytes)
 }

@@ -1,7 +1,7 @@
 //! JSON text, strictly: the whole grammar of RFC 8259 is checked, also in what nobody reads. UTF-8
 //! is checked elsewhere, once for the whole text. Nothing is built; a value is a [`Token`].
 
-use super::block::Block;
+use super::block::plain_bytes;
 use super::escape::{code_unit, is_high_surrogate, is_low_surrogate};
 use super::token::{Token, TokenKind};
 
@@ -192,20 +192,7 @@ impl<'a> Scanner<'a> {
     /// Steps to the next byte that is a quote, a backslash or a control character, or to the end.
     #[inline(always)]
     fn skip_plain(&mut self) {
-        while let Some(&bytes) = self.rest().first_chunk() {
-            let block = Block::new(bytes);
-            if let Some(plain) = block.plain_bytes() {
-                self.at += plain;
-                return;
-            }
-            self.at += Block::SIZE;
-        }
-        while let Some(byte) = self.peek() {
-            if byte < 0x20 || byte == b'"' || byte == b'\\' {
-                return;
-            }
-            self.at += 1;
-        }
+        self.at += plain_bytes(self.rest());
     }
 
     fn escape(&mut self) -> Result<(), Stop> {

@@ -15,6 +15,8 @@
 
 use std::hint::black_box;
 
+use wide::u8x16;
+
 use super::slab::Place;
 
 /// Shards; bounds how long one takes to grow.
@@ -37,14 +39,9 @@ const GROUP: usize = 64;
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 struct Line {
-    /// Part of the hash of each place; 0 where there is none.
-    tags: [u8; WIDTH],
-    /// Places that lie further on since this line was full; the greatest number stands for any more, and
-    /// stays.
-    passed: u16,
-    /// Of each of them one of these bits is set. As places come and go most lines become lines past which
-    /// something lies, though they have room again: hardly anything else has to go past them for it.
-    passed_bits: u16,
+    /// Part of the hash of each place, 0 where there is none: the tags, which are compared all at once. Then
+    /// [`Line::passed`] and [`Line::passed_bits`], two bytes each.
+    head: [u8; 16],
     places: [Place; WIDTH],
 }
 
@@ -187,7 +184,7 @@ impl Index {
     pub(super) fn touch(&self, hash: u64) -> u8 {
         let lines = &self.shards[shard_of(hash)].lines;
         let line = lines.get(home_of(hash, lines.len()));
-        line.map_or(0, |line| line.tags[0])
+        line.map_or(0, |line| line.head[0])
     }
 
     /// Reads the line behind that one, where something went past it.
@@ -196,8 +193,8 @@ impl Index {
         let shard = &self.shards[shard_of(hash)];
         let home = home_of(hash, shard.lines.len());
         match shard.lines.get(home) {
-            Some(line) if line.passed_bits & bit_of(hash) != 0 => {
-                shard.lines[shard.behind(home)].tags[0]
+            Some(line) if line.passed_bits() & bit_of(hash) != 0 => {
+                shard.lines[shard.behind(home)].head[0]
             }
             Some(_) | None => 0,
         }
@@ -219,7 +216,7 @@ impl Index {
         let shard = &self.shards[shard_of(hash)];
         let mut number = home_of(hash, shard.lines.len());
         for read in 0..shard.lines.len() {
-            if shard.lines[number].passed_bits & bit_of(hash) == 0 {
+            if shard.lines[number].passed_bits() & bit_of(hash) == 0 {
                 return read + 1;
             }
             number = shard.behind(number);
@@ -288,7 +285,7 @@ impl Shard {
                     return Some((number, at));
                 }
             }
-            if line.passed_bits & bit == 0 {
+            if line.passed_bits() & bit == 0 {
                 return None;
             }
             number = self.behind(number);
@@ -317,7 +314,7 @@ impl Shard {
         loop {
             let line = &mut self.lines[number];
             if let Some(at) = line.hits(0).next() {
-                line.tags[at] = tag_of(hash);
+                line.head[at] = tag_of(hash);
                 line.places[at] = place;
                 self.filled += 1;
                 return passed;
@@ -333,7 +330,7 @@ impl Shard {
         let Some((last, at)) = self.find(hash, |other| other == place) else {
             return false;
         };
-        self.lines[last].tags[at] = 0;
+        self.lines[last].head[at] = 0;
         self.filled -= 1;
         let mut number = home_of(hash, self.lines.len());
         while number != last {
@@ -357,7 +354,7 @@ impl Shard {
         let lines = std::mem::take(&mut self.lines);
         let mut places = Vec::with_capacity(self.filled as usize);
         for line in &lines {
-            let is_taken = |at: &usize| line.tags[*at] != 0;
+            let is_taken = |at: &usize| line.head[*at] != 0;
             places.extend((0..WIDTH).filter(is_taken).map(|at| line.places[at]));
         }
         drop(lines);
@@ -371,47 +368,57 @@ impl Shard {
 }
 
 impl Line {
+    /// Places that lie further on since this line was full; the greatest number stands for any more, and
+    /// stays.
+    #[inline]
+    fn passed(&self) -> u16 {
+        u16::from_le_bytes([self.head[WIDTH], self.head[WIDTH + 1]])
+    }
+
+    /// Of each of them one of these bits is set. As places come and go most lines become lines past which
+    /// something lies, though they have room again: hardly anything else has to go past them for it.
+    #[inline]
+    fn passed_bits(&self) -> u16 {
+        u16::from_le_bytes([self.head[WIDTH + 2], self.head[WIDTH + 3]])
+    }
+
+    fn set_passed(&mut self, passed: u16, bits: u16) {
+        self.head[WIDTH..WIDTH + 2].copy_from_slice(&passed.to_le_bytes());
+        self.head[WIDTH + 2..].copy_from_slice(&bits.to_le_bytes());
+    }
+
     /// A place of this hash lies further on.
     #[inline]
     fn go_past(&mut self, hash: u64) {
-        self.passed = self.passed.saturating_add(1);
-        self.passed_bits |= bit_of(hash);
+        let bits = self.passed_bits() | bit_of(hash);
+        self.set_passed(self.passed().saturating_add(1), bits);
     }
 
     /// One of those that do has gone.
     #[inline]
     fn go_past_no_more(&mut self) {
-        if self.passed != u16::MAX {
-            self.passed -= 1;
-        }
-        if self.passed == 0 {
-            self.passed_bits = 0;
+        match self.passed() {
+            u16::MAX => {}
+            1 => self.set_passed(0, 0),
+            passed => self.set_passed(passed - 1, self.passed_bits()),
         }
     }
 
     /// Where in the line this tag is.
     #[inline]
     fn hits(&self, tag: u8) -> impl Iterator<Item = usize> + use<> {
-        let mut tags = [0; 16];
-        tags[..WIDTH].copy_from_slice(&self.tags);
-        // Bytes that differ from the tag, and of each whether it is 0: its highest bit.
-        let differences = u128::from_le_bytes(tags) ^ (LOWEST_BITS * u128::from(tag));
-        let low_bits = LOWEST_BITS * 0x7F;
-        let not_zero = ((differences & low_bits) + low_bits) | differences | low_bits;
-        let mut hits = !not_zero & (u128::MAX >> (128 - 8 * WIDTH));
+        let is_hit = u8x16::new(self.head).simd_eq(u8x16::splat(tag));
+        let mut hits = is_hit.to_bitmask() & ((1 << WIDTH) - 1);
         std::iter::from_fn(move || {
             if hits == 0 {
                 return None;
             }
-            let at = hits.trailing_zeros() / 8;
+            let at = hits.trailing_zeros();
             hits &= hits - 1;
             Some(at as usize)
         })
     }
 }
-
-/// The lowest bit of each byte.
-const LOWEST_BITS: u128 = u128::MAX / 0xFF;
 
 /// From the high bits.
 #[inline]
@@ -478,11 +485,11 @@ mod tests {
         let many = usize::from(u16::MAX) + 2;
         (0..many).for_each(|_| line.go_past(hash_of(1)));
         (0..many).for_each(|_| line.go_past_no_more());
-        assert_eq!(line.passed_bits, bit_of(hash_of(1)));
+        assert_eq!(line.passed_bits(), bit_of(hash_of(1)));
         let mut counted = Line::default();
         (0..many - 3).for_each(|_| counted.go_past(hash_of(1)));
         (0..many - 3).for_each(|_| counted.go_past_no_more());
-        assert_eq!((counted.passed, counted.passed_bits), (0, 0));
+        assert_eq!((counted.passed(), counted.passed_bits()), (0, 0));
     }
 
     proptest! {
@@ -533,8 +540,8 @@ mod tests {
             }
             let lines = index.shards.iter().flat_map(|shard| &shard.lines);
             for line in lines {
-                prop_assert_eq!((line.passed, line.passed_bits), (0, 0));
-                prop_assert_eq!(line.tags, [0; WIDTH]);
+                prop_assert_eq!((line.passed(), line.passed_bits()), (0, 0));
+                prop_assert_eq!(line.head, [0; 16]);
             }
         }
     }
