@@ -321,7 +321,6 @@ impl Worker {
         self.progress.continues = false;
         // A view of the caught-up state first: the families appear with their values.
         self.advance(self.clock.now());
-        self.pipeline.engine.fill_history();
         self.refresh(self.clock.now());
         self.progress.caught_up = true;
         self.metrics.hide_counters(false);
@@ -331,6 +330,9 @@ impl Worker {
             events = stats.received.iter().sum::<u64>(),
             "caught up with the stream"
         );
+        // This may take a while, and only the lines of the wallboard wait for it.
+        self.pipeline.engine.fill_history();
+        self.progress.next_refresh = None;
     }
 
     /// Lets T pass to `now`, stopping at every alert instant on the way.
