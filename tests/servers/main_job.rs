@@ -47,6 +47,22 @@ fn wait_for_all(service: &mut Service, published: &[Publish]) {
     service.wait_for_metrics(&what, PROCESSED_WITHIN, |page| received(page) >= events);
 }
 
+/// Waits for the lines of the wallboard, which nothing else waits for after a start.
+fn wait_for_past_hours(service: &Service) {
+    process::wait_until("past hours", PROCESSED_WITHIN, || {
+        let text = service
+            .get("/api/v1/history?kpi=csat&breakdown=overall")
+            .text();
+        let history: Value = serde_json::from_str(&text).expect("JSON");
+        let series = history["series"].as_array().expect("an array");
+        let has_values = |one: &Value| {
+            let values = one["values"].as_array().expect("an array");
+            values.iter().any(Value::is_number)
+        };
+        history["at"].is_string() && !series.is_empty() && series.iter().any(has_values)
+    });
+}
+
 /// What a test has published to the shared stream, and nobody else: the sequence of a message is
 /// its place, from 1.
 #[derive(Debug, Default)]
@@ -119,6 +135,7 @@ fn events_before_and_after_start_equal_a_brute_force_count() {
     wait_for_all(&mut service, &published.messages);
     service.wait_until_ready(PROCESSED_WITHIN);
     assert_as_expected(&service, &published.messages, now_ms);
+    wait_for_past_hours(&service);
 
     let after = traffic.messages(10_000);
     published.publish(&mut nats, after, rejected);
