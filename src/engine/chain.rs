@@ -14,7 +14,8 @@ use super::contact::Contact;
 use super::routes::RouteId;
 use crate::time::Timestamp;
 
-/// The contacts of a chain from the one before a change on, in order.
+/// The contacts of a chain from the one before a change on, in order. Of a long one they are those next to
+/// the change, and the last of the run that goes on from it.
 pub(super) type Chain = SmallVec<[Contact; 8]>;
 
 /// What a first contact adds to its pane.
@@ -93,7 +94,7 @@ fn emit_episode(chain: &[Contact], last: usize, sign: i64, effects: &mut impl Ef
 }
 
 /// The last contact of the run that the contact at `at` belongs to.
-fn run_end(chain: &[Contact], mut at: usize, horizon_ms: i64) -> usize {
+pub(super) fn run_end(chain: &[Contact], mut at: usize, horizon_ms: i64) -> usize {
     while at + 1 < chain.len() && gap_ms(&chain[at], &chain[at + 1]) <= horizon_ms {
         at += 1;
     }
@@ -136,10 +137,10 @@ pub(super) fn append(
     }
 }
 
-/// Puts a contact into its chain at `at`.
+/// Puts a contact into its chain at `at`; `last` is the last contact of the run of the one that is there.
 pub(super) fn insert_at(
     chain: &mut Chain,
-    at: usize,
+    (at, last): (usize, usize),
     contact: &mut Contact,
     horizon_ms: i64,
     effects: &mut impl Effects,
@@ -167,7 +168,6 @@ pub(super) fn insert_at(
         // The run to the right begins with the new contact, or further left, from now on.
         emit_first(chain, at, horizon_ms, -1, effects);
         chain[at].first = false;
-        let last = run_end(chain, at, horizon_ms);
         emit_episode(chain, last, -1, effects);
         chain[last].episode_start = contact.episode_start;
         emit_episode(chain, last, 1, effects);
@@ -191,8 +191,13 @@ pub(super) fn insert_at(
     }
 }
 
-/// Takes the contact at `at` out of its chain.
-pub(super) fn remove_at(chain: &mut Chain, at: usize, horizon_ms: i64, effects: &mut impl Effects) {
+/// Takes the contact at `at` out of its chain; `last` is the last contact of its run.
+pub(super) fn remove_at(
+    chain: &mut Chain,
+    (at, last): (usize, usize),
+    horizon_ms: i64,
+    effects: &mut impl Effects,
+) {
     let contact = chain[at];
     let before = at.checked_sub(1).filter(|_| !contact.first);
     let joined_right = at + 1 < chain.len() && gap_ms(&contact, &chain[at + 1]) <= horizon_ms;
@@ -205,7 +210,6 @@ pub(super) fn remove_at(chain: &mut Chain, at: usize, horizon_ms: i64, effects: 
     emit_first(chain, at, horizon_ms, -1, effects);
     if joined_right && !stays_joined {
         // The run to the right begins with the next contact from now on.
-        let last = run_end(chain, at, horizon_ms);
         let left_start = chain[last].episode_start;
         emit_episode(chain, last, -1, effects);
         chain[last].episode_start = chain[at + 1].start;
@@ -288,7 +292,7 @@ mod tests {
             let said = append(newest.as_ref(), &mut appended, horizon_ms, &mut log);
             let mut chain: Chain = newest.into_iter().collect();
             let at = chain.len();
-            let says = insert_at(&mut chain, at, &mut inserted, horizon_ms, &mut expected);
+            let says = insert_at(&mut chain, (at, at), &mut inserted, horizon_ms, &mut expected);
             prop_assert_eq!((said, &log), (says, &expected));
             let all: Chain = newest.into_iter().chain([appended]).collect();
             prop_assert_eq!(chain, all);

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use super::capture::{RestoreError, RouteNumbers, SectionKind};
 use super::contact::{Contact, ContactSlot, Kept};
 use super::index::Index;
+use super::long_chains::{Across, LongChains, Next, Order};
 use super::routes::RouteId;
 use super::settled::SettledSlot;
 use super::slab::{Place, RUN, Slab, Slot as _};
@@ -32,8 +33,8 @@ pub(super) const MOST_CONTACTS: usize = 1 << 31;
 const SHORT_WAY: usize = 4;
 
 /// For a chain the way from its newest contact to the first in the bucket that settles: the last contact
-/// before that bucket, and the one in it.
-type Ways = HashMap<IdHash, Option<(Place, Place)>, DefaultHashBuilder>;
+/// on it before that bucket, and the one in it.
+type Ways = HashMap<IdHash, Across, DefaultHashBuilder>;
 
 /// The last byte of a captured piece says what is in it.
 const PIECE_OF_RECENT: u8 = 1;
@@ -45,6 +46,10 @@ pub(super) struct Contacts {
     recent: Slab<ContactSlot>,
     settled: Slab<SettledSlot>,
     bucket_ms: i64,
+    long: LongChains,
+    /// Links that were followed.
+    #[cfg(test)]
+    pub(super) steps: std::cell::Cell<usize>,
 }
 
 /// A contact that was put back.
@@ -63,11 +68,14 @@ fn settled_at(place: Place) -> Option<Place> {
 
 impl Contacts {
     /// None, in buckets of so many milliseconds.
-    pub(super) fn new(bucket_ms: i64) -> Self {
+    pub(super) fn new(bucket_ms: i64, horizon_ms: i64) -> Self {
         Self {
             recent: Slab::default(),
             settled: Slab::default(),
             bucket_ms,
+            long: LongChains::new(horizon_ms),
+            #[cfg(test)]
+            steps: std::cell::Cell::default(),
         }
     }
 
@@ -105,6 +113,8 @@ impl Contacts {
         if settled_at(place).is_some() {
             return None;
         }
+        #[cfg(test)]
+        self.steps.update(|steps| steps + 1);
         let slot = self.recent.at(place);
         let link = slot.older()?;
         let is_one = match settled_at(link) {
@@ -136,7 +146,47 @@ impl Contacts {
         let mut slot = ContactSlot::pack(chain, contact);
         slot.set_newest(is_newest);
         slot.set_older(older);
-        self.recent.put(self.bucket_of(contact.event_time), slot)
+        let place = self.recent.put(self.bucket_of(contact.event_time), slot);
+        self.long.put(chain, contact.order(), place);
+        place
+    }
+
+    /// Whether so many contacts of a chain are too many to go through for each change.
+    #[inline]
+    pub(super) fn is_long_way(&self, steps: usize) -> bool {
+        self.long.is_long_way(steps)
+    }
+
+    /// Goes through a chain once, so that nobody has to any more.
+    pub(super) fn note_long(&mut self, chain: IdHash, newest: Place) {
+        let places = std::iter::successors(Some(newest), |place| self.older(*place));
+        let recent = places.take_while(|place| settled_at(*place).is_none());
+        let ordered = recent.map(|place| (self.recent.at(place).order(), place));
+        let ordered = ordered.collect();
+        self.long.note(chain, ordered);
+    }
+
+    /// Whether that has been done for a chain.
+    #[inline]
+    pub(super) fn is_noted(&self, chain: IdHash) -> bool {
+        self.long.has(chain)
+    }
+
+    /// What a change of such a chain looks at from its place on; `None` when nothing is there.
+    pub(super) fn next(&self, chain: IdHash, order: Order) -> Option<Next> {
+        self.long.next(chain, order)
+    }
+
+    /// Whether a contact may still change.
+    #[cfg(test)]
+    pub(super) fn is_recent(&self, place: Place) -> bool {
+        settled_at(place).is_none() && self.recent.at(place).is_occupied()
+    }
+
+    /// What is noted of long chains.
+    #[cfg(test)]
+    pub(super) fn long(&mut self) -> &mut LongChains {
+        &mut self.long
     }
 
     /// Says whether it is the newest of its chain.
@@ -169,6 +219,8 @@ impl Contacts {
     /// Takes a contact that is not settled away.
     pub(super) fn vacate(&mut self, place: Place, event_time: Timestamp) {
         if settled_at(place).is_none() {
+            let slot = self.recent.at(place);
+            self.long.take(slot.chain(), slot.order());
             self.recent.vacate(self.bucket_of(event_time), place);
         }
     }
@@ -196,10 +248,15 @@ impl Contacts {
         let from_settled = is_oldest(self.settled.first_bucket());
         let from_recent = is_oldest(self.recent.first_bucket());
         if from_settled {
-            forget_first(&mut self.settled, SETTLED, newest, &mut forget);
+            let forget_slot = |slot: &SettledSlot| forget(slot.route());
+            forget_first(&mut self.settled, SETTLED, newest, forget_slot);
         }
-        if from_recent {
-            forget_first(&mut self.recent, 0, newest, &mut forget);
+        if let (true, Some(until)) = (from_recent, oldest) {
+            let long = &mut self.long;
+            forget_first(&mut self.recent, 0, newest, |slot| {
+                long.close(slot.chain(), until);
+                forget(slot.route());
+            });
         }
     }
 
@@ -240,7 +297,11 @@ impl Contacts {
                 {
                     self.set_older(newer, Some(settled));
                 }
-            } else if let Some(spot) = newest.find(chain.low(), |other| other == place) {
+                continue;
+            }
+            // All of the chain has settled.
+            self.long.close(chain, self.end_of(bucket));
+            if let Some(spot) = newest.find(chain.low(), |other| other == place) {
                 newest.set(spot, settled);
             }
         }
@@ -249,21 +310,21 @@ impl Contacts {
     /// The way from the newest contact of a chain into the bucket that settles. Only the contact that it
     /// leads to is to be found from outside: those before it in the bucket settle with what leads to them.
     /// A chain may be very long, and have many contacts in the bucket: it is gone through once for them.
-    fn way_into(
-        &self,
-        bucket: i64,
-        chain: IdHash,
-        newest: &Index,
-        ways: &mut Ways,
-    ) -> Option<(Place, Place)> {
+    fn way_into(&mut self, bucket: i64, chain: IdHash, newest: &Index, ways: &mut Ways) -> Across {
         if let Some(known) = ways.get(&chain) {
             return *known;
         }
+        if self.is_noted(chain) {
+            let way = self.long.close(chain, self.end_of(bucket));
+            ways.insert(chain, way);
+            return way;
+        }
         let spot = newest.find(chain.low(), |other| self.chain_at(other) == chain);
-        let mut newer = newest.at(spot?);
-        if self.is_in(bucket, newer) {
+        let first = newest.at(spot?);
+        if self.is_in(bucket, first) {
             return None;
         }
+        let mut newer = first;
         let mut steps = 0;
         let way = loop {
             let Some(older) = self.older(newer) else {
@@ -274,6 +335,11 @@ impl Contacts {
             }
             newer = older;
             steps += 1;
+            if self.is_long_way(steps) {
+                // Or it would be gone through again for the next bucket.
+                self.note_long(chain, first);
+                return self.way_into(bucket, chain, newest, ways);
+            }
         };
         if steps > SHORT_WAY {
             ways.insert(chain, way);
@@ -297,7 +363,7 @@ fn forget_first<S: Kept>(
     slots: &mut Slab<S>,
     mark: Place,
     newest: &mut Index,
-    forget: &mut impl FnMut(RouteId),
+    mut forget: impl FnMut(&S),
 ) {
     slots.empty_first(
         newest,
@@ -315,7 +381,7 @@ fn forget_first<S: Kept>(
             if slot.is_newest() {
                 newest.remove(slot.chain().low(), place | mark);
             }
-            forget(slot.route());
+            forget(slot);
         },
     );
 }

@@ -29,6 +29,7 @@ mod kept_totals;
 mod kept_view;
 mod key_sums;
 mod ledger;
+mod long_chains;
 mod marks;
 mod numbers;
 mod packed;
