@@ -43,6 +43,12 @@ impl Joins {
         }
     }
 
+    /// Whether there are very many surveys of this interaction.
+    #[inline]
+    pub(super) fn is_crowded(&self, interaction: IdHash) -> bool {
+        !self.crowded.is_empty() && self.crowded.contains_key(&interaction)
+    }
+
     /// Adds a survey of this interaction; `joined` says those of all that are there, with this one.
     #[inline]
     pub(super) fn insert(

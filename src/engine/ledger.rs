@@ -73,6 +73,15 @@ pub(super) enum Version {
     Duplicate,
 }
 
+/// Why entries are forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forgotten {
+    /// Their memory is over.
+    Over,
+    /// There are too many.
+    OverLimit,
+}
+
 /// All entries.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -244,6 +253,12 @@ impl Ledger {
         surveys
     }
 
+    /// Whether there are very many of them.
+    #[inline]
+    pub(super) fn is_crowded(&self, interaction: IdHash) -> bool {
+        self.joins.is_crowded(interaction)
+    }
+
     /// When the memory of an entry ends: once stream time is greater. Interactions stay for late
     /// surveys; a survey that takes its dimensions from an interaction stays as long as that one
     /// can still be corrected.
@@ -275,14 +290,26 @@ impl Ledger {
         self.expires_at(slot).as_millis().div_euclid(self.bucket_ms)
     }
 
+    /// Whether [`Ledger::expire`] would forget something.
+    pub(super) fn is_about_to_forget(&self, stream_time: Timestamp) -> bool {
+        self.next_forgotten(stream_time).is_some()
+    }
+
+    /// Why the entries of the first bucket are to be forgotten, if they are.
+    fn next_forgotten(&self, stream_time: Timestamp) -> Option<Forgotten> {
+        let bucket = self.slots.first_bucket()?;
+        if (bucket + 1).saturating_mul(self.bucket_ms) <= stream_time.as_millis() {
+            Some(Forgotten::Over)
+        } else {
+            (self.entries > self.max_entries).then_some(Forgotten::OverLimit)
+        }
+    }
+
     /// Forgets entries whose memory is over at `stream_time`, and the oldest beyond the limit; each
     /// reference that one of them held to a route is handed to `release`.
     pub(super) fn expire(&mut self, stream_time: Timestamp, mut release: impl FnMut(RouteId)) {
-        while let Some(bucket) = self.slots.first_bucket() {
-            let over = (bucket + 1).saturating_mul(self.bucket_ms) <= stream_time.as_millis();
-            if !over && self.entries <= self.max_entries {
-                return;
-            }
+        while let Some(forgotten) = self.next_forgotten(stream_time) {
+            let over = forgotten == Forgotten::Over;
             let (entries, evicted_until) = (&mut self.entries, &mut self.evicted_until);
             self.slots.empty_first(
                 &mut (&mut self.index, &mut self.joins),

@@ -54,6 +54,7 @@ mod view;
 mod waiting;
 mod window;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -132,6 +133,8 @@ pub struct Engine {
     /// The past hours; `None` where nobody asked for them. Shared with the views until the next
     /// point.
     history: Option<Arc<History>>,
+    /// Interactions with very many surveys that have changed since those were last booked by them.
+    moved_crowds: BTreeSet<IdHash>,
     /// Which part of a capture comes next.
     turn: persist::Turn,
     /// By key what the last view shows of it: most of very many keys are the same in the next one.
@@ -164,6 +167,7 @@ impl Engine {
             history_floor: None,
             order: 0,
             history: None,
+            moved_crowds: BTreeSet::new(),
             turn: persist::Turn::default(),
             shown: Vec::new(),
             geometries,
@@ -354,13 +358,37 @@ impl Engine {
             self.booking.forget(known);
         }
         if moves_surveys {
-            for survey in self.ledger.surveys_of(id) {
-                self.booking.rejoin(survey, &mut self.ledger);
+            // A placeholder may be the id of very many interactions, each a version of the one before, and
+            // of very many surveys: these go along once for all versions, and not with each.
+            if self.ledger.is_crowded(id) {
+                self.moved_crowds.insert(id);
+            } else {
+                self.rejoin(id);
             }
         }
         if self.booking.is_full() {
             self.booking.fold();
         }
+    }
+
+    /// Moves along the surveys that take their dimensions from an interaction that has changed.
+    fn rejoin(&mut self, interaction: IdHash) {
+        for survey in self.ledger.surveys_of(interaction) {
+            self.booking.rejoin(survey, &mut self.ledger);
+        }
+    }
+
+    /// The same where that was put off.
+    fn rejoin_crowds(&mut self) {
+        while let Some(interaction) = self.moved_crowds.pop_first() {
+            self.rejoin(interaction);
+        }
+    }
+
+    /// Brings all that has been accepted into the windows and the panes.
+    fn fold(&mut self) {
+        self.rejoin_crowds();
+        self.booking.fold();
     }
 
     /// Forgets what stream time has passed, and what is over the limits.
@@ -373,6 +401,10 @@ impl Engine {
             return;
         }
         self.expired_at = Some(stream_time);
+        // As long as all are there: whoever is forgotten stays booked as it is.
+        if !self.moved_crowds.is_empty() && self.ledger.is_about_to_forget(stream_time) {
+            self.rejoin_crowds();
+        }
         let booking = &mut self.booking;
         self.ledger
             .expire(stream_time, |route| booking.release(route));

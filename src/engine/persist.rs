@@ -50,7 +50,7 @@ struct Head {
 impl Engine {
     /// Starts a capture of the present state; the first section is ready at once.
     pub fn begin_capture(&mut self) -> Section {
-        self.booking.fold();
+        self.fold();
         let (routes, numbers) = self.booking.routes.capture();
         let numbers = Arc::new(numbers);
         let head = Head {
@@ -150,7 +150,7 @@ impl Engine {
     /// Counters start again at 0: what they counted before cannot be continued, since part of the
     /// stream is gone.
     pub fn reset_counters(&mut self) {
-        self.booking.fold();
+        self.fold();
         self.booking.routes.reset_lifetimes();
         let mut accounting = Accounting::default();
         // The waiting ones are still to be applied: received and waiting must agree.

@@ -21,10 +21,13 @@ impl Engine {
 
     /// Makes all points of the past hours out of the panes, as of T.
     pub fn fill_history(&mut self) {
+        if self.history.is_none() {
+            return;
+        }
+        self.fold();
         let Some(history) = &self.history else {
             return;
         };
-        self.booking.fold();
         let instants = history.instants(self.now);
         let keys = self.overview_keys().into_iter();
         let nothing = vec![vec![NO_VALUES; instants.len()]; self.geometries.len()];

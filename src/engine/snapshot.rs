@@ -35,7 +35,7 @@ impl Engine {
     /// Moves every window to the instant `at` (never backwards) without a look at it: a view of
     /// that instant has less to do.
     pub fn settle(&mut self, at: Timestamp) {
-        self.booking.fold();
+        self.fold();
         self.booking.panes.move_to(at, &mut self.booking.routes);
         self.mark_empty_keys(at);
     }

@@ -12,6 +12,7 @@ mod checks;
 mod reference;
 
 mod config;
+mod crowds;
 mod day_so_far;
 mod dependencies;
 mod documents;
