@@ -228,8 +228,11 @@ impl<'b> WrittenRow<'b> {
     /// The next row of a pane and its route; `None` as [`Row::read`].
     #[inline]
     pub(super) fn next(bytes: &mut &'b [u8]) -> Option<(RouteId, Self)> {
-        let (route, mut figures) = split_row(bytes)?;
+        // One without an offset is none, and still there for whoever looks whether all have been read.
+        let mut after = *bytes;
+        let (route, mut figures) = split_row(&mut after)?;
         let offset_ms = read_unsigned(&mut figures)?;
+        *bytes = after;
         Some((route, Self { offset_ms, figures }))
     }
 

@@ -146,6 +146,11 @@ fn data_must_be_there_and_be_readable() {
     assert_eq!(on_surveys("\"data\":5"), "invalid_json");
     assert_eq!(on_surveys("\"data\":\"{}\""), "invalid_json");
     assert_eq!(on_surveys("\"data_base64\":5"), "invalid_field");
+    // `eA==` and `eA` are an x; with a part of the padding it is neither.
+    assert_eq!(on_surveys("\"data_base64\":\"eA==\""), "invalid_json");
+    assert_eq!(on_surveys("\"data_base64\":\"eA\""), "invalid_json");
+    assert_eq!(on_surveys("\"data_base64\":\"eA=\""), "invalid_field");
+    assert_eq!(on_surveys("\"data_base64\":\"eA===\""), "invalid_field");
     assert_eq!(
         on_surveys("\"data_base64\":\"not base64!\""),
         "invalid_field"
