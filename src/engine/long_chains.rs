@@ -83,7 +83,7 @@ impl LongChains {
 
     /// Whether there is none, which is so of most streams.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.chains.is_empty()
     }
 

@@ -13,7 +13,8 @@ const MINUTE: i64 = 60_000;
 /// Short against all that comes, so that much of it is forgotten, and long enough for the interaction to have
 /// another version before it is.
 const LATENESS_MS: i64 = 4 * MINUTE;
-/// Surveys that come first: so many get a place of their own.
+/// Surveys that come first: so many that the engine keeps them apart from others (`engine::joins`), and they
+/// go along with the interaction later than others do.
 const CROWD: usize = 260;
 
 fn setup() -> Setup {
