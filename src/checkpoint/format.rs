@@ -17,7 +17,7 @@ use crate::engine::{Section, SectionKind};
 use crate::time::Timestamp;
 
 /// The version this build writes and reads.
-pub const FORMAT_VERSION: u32 = 7;
+pub const FORMAT_VERSION: u32 = 8;
 
 const MAGIC: [u8; 8] = *b"CXPULSE\n";
 /// No head is longer; a longer one is not a head.

@@ -1,11 +1,13 @@
 //! One hash over everything that decoding keeps of a record, so that an equal version can be told
 //! from a changed one.
 
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
 use crate::event::{IdHash, Kind};
 use crate::time::Timestamp;
 
 /// Collects the kept values of one record in a fixed order and form, and hashes them. Every value has
-/// a fixed width or is preceded by its length, so that no two different records write the same.
+/// a fixed width, or its length is among them, so that no two different records write the same.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     bytes: Vec<u8>,
@@ -100,17 +102,17 @@ impl Content {
         self.bytes.extend_from_slice(&head.bytes);
     }
 
-    /// The value of a dimension as kept: cut to 256 bytes.
+    /// Adds how long the value of a dimension is as kept, cut to 256 bytes. Its text is handed in with those
+    /// of the others in the end.
     #[inline]
     pub(super) fn dimension(&mut self, value: Option<&str>) {
         let length = value.map_or(u16::MAX, |text| u16::try_from(text.len()).unwrap_or(0));
         self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes
-            .extend_from_slice(value.unwrap_or_default().as_bytes());
     }
 
-    /// The hash of the record (XXH3, 64 bits).
-    pub(super) fn hash(&self) -> u64 {
-        xxhash_rust::xxh3::xxh3_64(&self.bytes)
+    /// The hash of the record (XXH3, 64 bits), the values of whose dimensions are `texts`, one behind the
+    /// other: hashed where they lie, with which the hash of all else begins.
+    pub(super) fn hash(&self, texts: &str) -> u64 {
+        xxh3_64_with_seed(&self.bytes, xxh3_64(texts.as_bytes()))
     }
 }

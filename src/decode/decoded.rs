@@ -132,14 +132,15 @@ impl Decoded {
         self.spans.len()
     }
 
-    /// Appends the dimensions of one event and writes them to `content` as they are kept. On a
-    /// fault the caller rewinds.
+    /// Appends the dimensions of one event and tells `content` how long they are as they are kept.
+    /// Returns their texts, one behind the other. On a fault the caller rewinds.
     pub(super) fn read_dimensions<'p>(
         &mut self,
         fields: &'p [Field],
         reader: &mut Reader<'_, '_>,
         content: &mut Content,
-    ) -> Result<(), Fault<'p>> {
+    ) -> Result<&str, Fault<'p>> {
+        let start = self.text.len();
         for field in fields {
             let value = reader.dimension(field)?;
             let kept = value.map(|value| cut(value, MAX_DIMENSION_BYTES));
@@ -149,7 +150,7 @@ impl Decoded {
             content.dimension(kept);
             self.push_dimension(kept);
         }
-        Ok(())
+        Ok(self.text.get(start..).unwrap_or_default())
     }
 
     fn push_dimension(&mut self, value: Option<&str>) {

@@ -9,7 +9,7 @@ use super::pass::Pass;
 use super::plan::Plan;
 use super::reader::Scratch;
 use super::settings::Settings;
-use crate::event::HashKey;
+use crate::event::{HashKey, IdHasher};
 use crate::source::Envelope;
 
 /// Turns messages into events and rejects. Cheap to make and to keep, one per thread.
@@ -35,7 +35,7 @@ use crate::source::Envelope;
 #[derive(Debug)]
 pub struct Decoder {
     plan: Plan,
-    key: HashKey,
+    hasher: IdHasher,
     work: Work,
 }
 
@@ -66,7 +66,11 @@ impl Decoder {
             envelope_id: String::new(),
             data: Vec::new(),
         };
-        Self { plan, key, work }
+        Self {
+            plan,
+            hasher: IdHasher::new(key),
+            work,
+        }
     }
 
     /// Appends the events and rejects of one message to `out`, in order. `message` is the index that
@@ -76,7 +80,7 @@ impl Decoder {
         out.dimensions = self.plan.interaction.dimensions.len();
         let pass = Pass {
             plan: &self.plan,
-            key: self.key,
+            hasher: &self.hasher,
             work: &mut self.work,
             envelope,
             message,

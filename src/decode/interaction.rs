@@ -6,16 +6,9 @@ use super::fault::{Fault, Problem};
 use super::plan::{Field, InteractionFields};
 use super::reader::{Reader, fault};
 use super::surroundings::Surroundings;
-use crate::event::{Direction, Event, HashKey, IdHash, Interaction, Kind, Record, tie_break};
-
-/// Domains of hashed ids; they keep equal texts of different meaning apart. Part of the state:
-/// never to be changed.
-pub(super) mod domain {
-    pub(in crate::decode) const INTERACTION: u8 = 1;
-    pub(in crate::decode) const SURVEY: u8 = 2;
-    pub(in crate::decode) const CUSTOMER: u8 = 3;
-    pub(in crate::decode) const ISSUE: u8 = 4;
-}
+use crate::event::{
+    Direction, Domain, Event, IdHash, IdHasher, Interaction, Kind, Record, tie_break,
+};
 
 /// What [`head_of`] writes: kind, moments, direction and flags, ids, durations.
 const HEAD_BYTES: usize = 1 + 3 * 8 + 3 + 2 * 17 + 5 * 8;
@@ -39,7 +32,7 @@ pub(super) fn read<'p>(
         return fault(&fields.interaction_id, Problem::Missing);
     };
     let tie = tie_break(interaction_id);
-    let id = IdHash::of(around.key, domain::INTERACTION, interaction_id);
+    let id = around.hasher.hash(Domain::Interaction, interaction_id);
     let Some(ended_at) = reader.time(&fields.ended_at)? else {
         return fault(&fields.ended_at, Problem::Missing);
     };
@@ -57,8 +50,8 @@ pub(super) fn read<'p>(
             excluded: reader.flag(&fields.excluded)?.unwrap_or(false),
         },
         tie,
-        customer: id_hash(reader, &fields.customer_id, around.key, domain::CUSTOMER)?,
-        issue: id_hash(reader, &fields.issue_id, around.key, domain::ISSUE)?,
+        customer: id_hash(reader, &fields.customer_id, around.hasher, Domain::Customer)?,
+        issue: id_hash(reader, &fields.issue_id, around.hasher, Domain::Issue)?,
         direction: reader.direction(&fields.direction)?.unwrap_or_default(),
         abandoned: reader.flag(&fields.abandoned)?.unwrap_or(false),
         transferred: reader.flag(&fields.transferred)?.unwrap_or(false),
@@ -68,8 +61,8 @@ pub(super) fn read<'p>(
         handle_ms: durations.handle_time(),
     };
     content.begin(&head_of(&interaction, &durations));
-    out.read_dimensions(&fields.dimensions, reader, content)?;
-    interaction.record.content = content.hash();
+    let texts = out.read_dimensions(&fields.dimensions, reader, content)?;
+    interaction.record.content = content.hash(texts);
     out.push(place, Verdict::Event(Event::Interaction(interaction)));
     Ok(())
 }
@@ -83,11 +76,11 @@ pub(super) fn read<'p>(
 pub(super) fn id_hash<'p>(
     reader: &mut Reader<'_, '_>,
     field: &'p Field,
-    key: HashKey,
-    domain: u8,
+    hasher: &IdHasher,
+    domain: Domain,
 ) -> Result<Option<IdHash>, Fault<'p>> {
     let id = reader.id(field)?;
-    Ok(id.map(|id| IdHash::of(key, domain, id)))
+    Ok(id.map(|id| hasher.hash(domain, id)))
 }
 
 /// The durations of one interaction, milliseconds.

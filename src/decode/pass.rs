@@ -8,14 +8,14 @@ use super::plan::Plan;
 use super::reader::{Reader, check_id};
 use super::surroundings::Surroundings;
 use super::{interaction, survey};
-use crate::event::{HashKey, Kind, Reject};
+use crate::event::{IdHasher, Kind, Reject};
 use crate::source::Envelope;
 
 /// One message being decoded.
 #[derive(Debug)]
 pub(super) struct Pass<'d> {
     pub(super) plan: &'d Plan,
-    pub(super) key: HashKey,
+    pub(super) hasher: &'d IdHasher,
     pub(super) work: &'d mut Work,
     pub(super) envelope: &'d Envelope,
     pub(super) message: u32,
@@ -147,7 +147,7 @@ impl<'d> Pass<'d> {
         let first_index = frame.inside.map_or(0, |inside| inside.first_index);
         let headers = self.envelope.headers.as_deref();
         Surroundings {
-            key: self.key,
+            hasher: self.hasher,
             cloud_event_id: frame.cloud_event_id,
             cloud_event_index: (company == Company::Several).then(|| self.next_index - first_index),
             message_id: headers

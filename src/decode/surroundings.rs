@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::fault::{Fault, Problem};
 use super::plan::Field;
 use super::reader::{Reader, check_id};
-use crate::event::{HashKey, IdHash};
+use crate::event::{Domain, IdHash, IdHasher};
 
 /// How the ids that do not stand in the event are called in details.
 const CLOUD_EVENT_ID: &str = "id of the CloudEvent";
@@ -14,8 +14,8 @@ const MESSAGE_ID: &str = "Nats-Msg-Id";
 /// What the message around an event lends it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Surroundings<'m> {
-    /// Keys the hashes of ids.
-    pub(super) key: HashKey,
+    /// Hashes ids.
+    pub(super) hasher: &'m IdHasher,
     /// The id of the cloud event that carries the event.
     pub(super) cloud_event_id: Option<Result<&'m str, Problem>>,
     /// Place of the event among several of one cloud event; `None` when it is the only one.
@@ -46,8 +46,8 @@ impl<'m> Surroundings<'m> {
 
     /// The hash of the id that serves an event without one: the cloud event's (with `#` and the
     /// index where it carries several), else the message's.
-    pub(super) fn id_hash(&self, domain: u8) -> Result<Option<IdHash>, Fault<'m>> {
-        let hash = |id: &str| Some(IdHash::of(self.key, domain, id.as_bytes()));
+    pub(super) fn id_hash(&self, domain: Domain) -> Result<Option<IdHash>, Fault<'m>> {
+        let hash = |id: &str| Some(self.hasher.hash(domain, id.as_bytes()));
         if let Some(id) = self.cloud_event_id {
             let id = id.map_err(|problem| Fault::new(CLOUD_EVENT_ID, problem))?;
             return Ok(match self.cloud_event_index {

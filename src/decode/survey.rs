@@ -3,11 +3,11 @@
 use super::content::{Content, Head};
 use super::decoded::{Decoded, Place, Verdict};
 use super::fault::{Fault, Problem};
-use super::interaction::{domain, id_hash};
+use super::interaction::id_hash;
 use super::plan::{Field, Plan, SurveyFields};
 use super::reader::{Reader, fault};
 use super::surroundings::Surroundings;
-use crate::event::{Event, IdHash, Kind, Record, Survey};
+use crate::event::{Domain, Event, IdHash, Kind, Record, Survey};
 
 /// The recommendation scale in thousandths.
 const NPS_SCALE_MILLI: (i32, i32) = (0, 10_000);
@@ -32,7 +32,7 @@ pub(super) fn read<'p>(
         return fault(&fields.submitted_at, Problem::Missing);
     };
     reader.text_or_absent(&fields.comment)?;
-    let customer = id_hash(reader, &fields.customer_id, around.key, domain::CUSTOMER)?;
+    let customer = id_hash(reader, &fields.customer_id, around.hasher, Domain::Customer)?;
     let mut survey = Survey {
         record: Record {
             id,
@@ -44,8 +44,8 @@ pub(super) fn read<'p>(
         interaction: id_hash(
             reader,
             &fields.interaction_id,
-            around.key,
-            domain::INTERACTION,
+            around.hasher,
+            Domain::Interaction,
         )?,
         csat_milli: reader.score_milli(&fields.csat, plan.csat_scale_milli)?,
         ces_milli: reader.score_milli(&fields.ces, plan.ces_scale_milli)?,
@@ -53,8 +53,8 @@ pub(super) fn read<'p>(
         resolved: reader.flag(&fields.resolved)?,
     };
     content.begin(&head_of(&survey, customer));
-    out.read_dimensions(&fields.dimensions, reader, content)?;
-    survey.record.content = content.hash();
+    let texts = out.read_dimensions(&fields.dimensions, reader, content)?;
+    survey.record.content = content.hash(texts);
     out.push(place, Verdict::Event(Event::Survey(survey)));
     Ok(())
 }
@@ -88,11 +88,11 @@ fn identity<'p>(
     around: &Surroundings<'p>,
 ) -> Result<IdHash, Fault<'p>> {
     for field in [&fields.survey_id, &fields.event_id] {
-        if let Some(id) = id_hash(reader, field, around.key, domain::SURVEY)? {
+        if let Some(id) = id_hash(reader, field, around.hasher, Domain::Survey)? {
             return Ok(id);
         }
     }
-    match around.id_hash(domain::SURVEY)? {
+    match around.id_hash(Domain::Survey)? {
         Some(id) => Ok(id),
         None => fault(&fields.survey_id, Problem::Missing),
     }

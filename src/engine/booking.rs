@@ -190,12 +190,7 @@ impl Booking {
     }
 
     fn survey_body(&self, survey: &Survey, own_route: RouteId) -> SurveyBody {
-        let lacks_dimensions = self
-            .routes
-            .route(own_route)
-            .values
-            .iter()
-            .any(Option::is_none);
+        let lacks_dimensions = self.routes.route(own_route).lacks_values;
         SurveyBody {
             joins: survey
                 .interaction

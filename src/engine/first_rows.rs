@@ -193,23 +193,25 @@ impl FirstRows {
         self.bound = bound;
     }
 
-    /// Appends a row to its pane, and with it a reference to its route.
-    pub(super) fn add(&mut self, moment: Timestamp, row: FirstRow, routes: &mut Routes) {
-        if moment < self.bound {
+    /// Appends rows to the pane of their moment, and with each a reference to its route.
+    pub(super) fn add_all(&mut self, moment: Timestamp, rows: &[FirstRow], routes: &mut Routes) {
+        if moment < self.bound || rows.is_empty() {
             return;
         }
         let number = moment.as_millis().div_euclid(self.pane_ms);
         let spare = &mut self.spare;
         let pane = self.panes.entry(number);
         let pane = pane.or_insert_with(|| Pane::in_memory(spare.take()));
-        pane.growth.make_room(&mut pane.rows, 1);
-        for packed in PackedFirstRow::of(row) {
-            pane.rows.push(packed);
-            if self.exact_moments {
-                let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
-                pane.offsets_ms.push(offset_ms);
+        pane.growth.make_room(&mut pane.rows, rows.len());
+        for row in rows {
+            for packed in PackedFirstRow::of(*row) {
+                pane.rows.push(packed);
+                if self.exact_moments {
+                    let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
+                    pane.offsets_ms.push(offset_ms);
+                }
+                routes.retain(row.route);
             }
-            routes.retain(row.route);
         }
         self.grown.note(number, &mut pane.growth, pane.rows.len());
     }

@@ -70,6 +70,10 @@ pub(super) struct Route {
     pub(super) keys: RouteKeys,
     /// Service-level target of its interactions, milliseconds.
     pub(super) target_ms: u64,
+    /// The record had not all of the values.
+    pub(super) lacks_values: bool,
+    /// In a breakdown it is booked under `__overflow__`.
+    overflows: bool,
     /// Who refers to it; at 0 the place is free.
     references: u32,
 }
@@ -342,11 +346,14 @@ impl Routes {
                 key.routes += 1;
             }
         }
+        let mut booked = self.breakdowns.iter().zip(&keys);
         let route = Route {
             written: written(values),
             values: values.iter().map(|value| value.map(Arc::from)).collect(),
-            keys,
             target_ms: self.target_ms(values),
+            lacks_values: values.iter().any(Option::is_none),
+            overflows: booked.any(|(breakdown, key)| breakdown.overflow_key == Some(*key)),
+            keys,
             references: 1,
         };
         let id = if let Some(id) = self.free.pop() {
@@ -737,8 +744,11 @@ impl Routes {
 
     /// Counts a record for each breakdown in which it was booked under `__overflow__`.
     pub(super) fn count_overflow(&mut self, id: RouteId) {
-        let keys = &self.table[id.at()].keys;
-        for (breakdown, key) in self.breakdowns.iter_mut().zip(keys) {
+        let route = &self.table[id.at()];
+        if !route.overflows {
+            return;
+        }
+        for (breakdown, key) in self.breakdowns.iter_mut().zip(&route.keys) {
             if breakdown.overflow_key == Some(*key) {
                 breakdown.overflowed += 1;
             }

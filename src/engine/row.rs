@@ -66,10 +66,15 @@ impl Row {
     /// Takes over what is not zero.
     pub(super) fn fill(&mut self, totals: &Totals, buckets: impl Iterator<Item = (u16, i32)>) {
         self.clear();
-        for (index, count) in (0_u8..).zip(totals.counts) {
-            if count != 0 {
-                self.counts.push((index, count));
-            }
+        // First which they are: to ask that of each in turn would be guessed wrong again and again.
+        let counts = (0..).zip(&totals.counts);
+        let mut counted = counts.fold(0_u32, |bits, (at, count)| {
+            bits | u32::from(*count != 0) << at
+        });
+        while counted != 0 {
+            let index = lowest(counted);
+            self.counts.push((index, totals.counts[usize::from(index)]));
+            counted &= counted - 1;
         }
         for (index, squares) in (0_u8..).zip(totals.squares) {
             if squares != 0 {

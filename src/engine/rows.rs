@@ -73,10 +73,16 @@ impl Rows {
         let pane = moment.as_millis().div_euclid(self.pane_ms);
         let offset_ms = moment.as_millis().rem_euclid(self.pane_ms);
         let spare = &mut self.spare;
-        let Pane { bytes, growth } = self.panes.entry(pane).or_insert_with(|| Pane {
-            bytes: spare.take(),
-            growth: Growth::new(LEAST),
-        });
+        // Most go to the newest pane, which need not be searched for.
+        let newest = self.panes.last_entry();
+        let newest = newest.filter(|newest| *newest.key() == pane);
+        let Pane { bytes, growth } = match newest {
+            Some(newest) => newest.into_mut(),
+            None => self.panes.entry(pane).or_insert_with(|| Pane {
+                bytes: spare.take(),
+                growth: Growth::new(LEAST),
+            }),
+        };
         growth.make_room(bytes, ROW_BYTES);
         row.write(route, u64::try_from(offset_ms).unwrap_or(0), bytes);
         self.grown.note(pane, growth, bytes.len());

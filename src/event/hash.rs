@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use siphasher::sip128::SipHasher13;
+use siphasher::sip128::{SipHasher13, SipHasher24};
 
 /// The secret of this installation that keys every [`IdHash`]. Made once, kept with mode 0600 in
 /// the checkpoint directory, so that state files do not reveal ids.
@@ -33,6 +33,75 @@ impl fmt::Debug for HashKey {
     }
 }
 
+/// What an id names. Equal texts of different meaning have hashes that have nothing in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// `interaction_id`, of interactions and of surveys.
+    Interaction,
+    /// `survey_id`, or what serves as one.
+    Survey,
+    /// `customer_id`.
+    Customer,
+    /// `issue_id`.
+    Issue,
+}
+
+impl Domain {
+    /// All of them, each in the place of its number.
+    const ALL: [Self; 4] = [Self::Interaction, Self::Survey, Self::Customer, Self::Issue];
+
+    /// Its number. Part of the state: never to be changed.
+    const fn number(self) -> u8 {
+        match self {
+            Self::Interaction => 0,
+            Self::Survey => 1,
+            Self::Customer => 2,
+            Self::Issue => 3,
+        }
+    }
+}
+
+/// Hashes ids, with a key for each domain that is made of the installation's: so an id is hashed where it
+/// stands, without a copy that says what it names.
+#[derive(Clone, Copy)]
+pub struct IdHasher {
+    /// By the number of the domain.
+    domains: [SipHasher13; Domain::ALL.len()],
+}
+
+impl IdHasher {
+    /// A hasher of this installation.
+    pub fn new(key: HashKey) -> Self {
+        let of_domains = SipHasher24::new_with_key(&key.0);
+        let hasher = |domain: Domain| {
+            let of_domain = of_domains.hash(&[domain.number()]);
+            SipHasher13::new_with_key(&of_domain.as_bytes())
+        };
+        Self {
+            domains: Domain::ALL.map(hasher),
+        }
+    }
+
+    /// Hashes the id of something in a domain.
+    #[inline]
+    pub fn hash(&self, domain: Domain, id: &[u8]) -> IdHash {
+        let [interaction, survey, customer, issue] = &self.domains;
+        let hasher = match domain {
+            Domain::Interaction => interaction,
+            Domain::Survey => survey,
+            Domain::Customer => customer,
+            Domain::Issue => issue,
+        };
+        IdHash(hasher.hash(id).as_u128() & IdHash::MASK)
+    }
+}
+
+impl fmt::Debug for IdHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdHasher(redacted)")
+    }
+}
+
 /// A keyed hash of an id within its domain: the low 80 bits of SipHash-1-3-128. Among ten million ids
 /// two are taken for one with a probability of 4 x 10^-11, among fifty million with one of 10^-9.
 #[derive(
@@ -40,36 +109,9 @@ impl fmt::Debug for HashKey {
 )]
 pub struct IdHash(pub u128);
 
-/// Bytes of an id with its domain that are put together without an allocation.
-const SHORT_BYTES: usize = 48;
-
 impl IdHash {
     /// The bits that a hash has.
     pub const MASK: u128 = (1 << 80) - 1;
-
-    /// Hashes `id`. `domain` keeps equal texts of different meaning apart (an interaction and a
-    /// survey with the same id): it is the first byte of what is hashed.
-    #[inline]
-    pub fn of(key: HashKey, domain: u8, id: &[u8]) -> Self {
-        // In one piece, which is hashed much faster than parts are; nearly all are short.
-        let mut short = [0; SHORT_BYTES];
-        let length = id.len() + 1;
-        if let Some(piece) = short.get_mut(..length) {
-            piece[0] = domain;
-            piece[1..].copy_from_slice(id);
-            return Self::of_bytes(key, piece);
-        }
-        let mut long = Vec::with_capacity(length);
-        long.push(domain);
-        long.extend_from_slice(id);
-        Self::of_bytes(key, &long)
-    }
-
-    #[inline]
-    fn of_bytes(key: HashKey, bytes: &[u8]) -> Self {
-        let hasher = SipHasher13::new_with_key(&key.0);
-        Self(hasher.hash(bytes).as_u128() & Self::MASK)
-    }
 
     /// The low half, where 64 bits do.
     #[expect(
@@ -98,27 +140,30 @@ pub fn tie_break(interaction_id: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::hash::Hasher;
+    use std::collections::BTreeSet;
 
     use proptest::prelude::*;
-    use siphasher::sip128::Hasher128;
 
     use super::*;
 
-    fn reference(key: [u8; 16], bytes: &[u8]) -> IdHash {
-        let mut hasher = SipHasher13::new_with_key(&key);
-        hasher.write(bytes);
-        IdHash(hasher.finish128().as_u128() & IdHash::MASK)
-    }
-
     proptest! {
+        /// By domain, by key and by text.
         #[test]
-        fn ids_hash_as_the_reference_does(key: [u8; 16], domain: u8, id in prop::collection::vec(any::<u8>(), 0..300)) {
-            let mut bytes = vec![domain];
-            for length in 0..=id.len() {
-                let hash = IdHash::of(HashKey::from_bytes(key), domain, &id[..length]);
-                prop_assert_eq!(hash, reference(key, &bytes), "{} bytes", length);
-                bytes.extend(id.get(length));
+        fn ids_are_told_apart(keys: [[u8; 16]; 2], ids: [Vec<u8>; 2]) {
+            let mut hashes = BTreeSet::new();
+            let (mut keys, mut ids) = (Vec::from(keys), Vec::from(ids));
+            keys.dedup();
+            ids.dedup();
+            for key in &keys {
+                let hasher = IdHasher::new(HashKey::from_bytes(*key));
+                for domain in Domain::ALL {
+                    for id in &ids {
+                        let hash = hasher.hash(domain, id);
+                        prop_assert_eq!(hash.0, hash.0 & IdHash::MASK);
+                        prop_assert_eq!(hasher.hash(domain, id), hash);
+                        prop_assert!(hashes.insert(hash));
+                    }
+                }
             }
         }
 
@@ -129,6 +174,23 @@ mod tests {
             prop_assert_eq!(one.with(Some(third)) == other.with(Some(third)), one == other);
             prop_assert_eq!(one.with(None) == other.with(None), one == other);
             prop_assert_eq!(one.with(Some(other)) == one.with(None), other == IdHash::default());
+        }
+    }
+
+    /// What is in a checkpoint is found again.
+    #[test]
+    fn hashes_stay_as_they_are() {
+        let hasher = IdHasher::new(HashKey::from_bytes([7; 16]));
+        let hashes = Domain::ALL.map(|domain| hasher.hash(domain, b"call-0001").0);
+        let expected = [
+            1_035_768_139_673_858_065_796_264,
+            481_495_488_013_682_606_664_424,
+            625_756_036_149_377_583_020_059,
+            1_086_157_280_330_076_636_100_806,
+        ];
+        assert_eq!(hashes, expected);
+        for domain in Domain::ALL {
+            assert_eq!(Domain::ALL[usize::from(domain.number())], domain);
         }
     }
 }

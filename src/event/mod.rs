@@ -3,7 +3,7 @@
 
 mod hash;
 
-pub use hash::{HashKey, IdHash, tie_break};
+pub use hash::{Domain, HashKey, IdHash, IdHasher, tie_break};
 
 use serde::{Deserialize, Serialize};
 

@@ -3,11 +3,11 @@
 use base64::Engine;
 
 use super::{
-    INTERACTION, KEY, SURVEY, decode, decode_with, message, message_on, message_with, outcomes,
+    INTERACTION, SURVEY, decode, decode_with, id_hash, message, message_on, message_with, outcomes,
     survey, with,
 };
 use crate::decode::{Decoded, Settings, Verdict};
-use crate::event::{Event, IdHash};
+use crate::event::{Domain, Event, IdHash};
 use crate::source::{Envelope, MessageHeaders};
 
 /// A survey without any id of its own.
@@ -22,7 +22,7 @@ fn ids(decoded: &Decoded) -> Vec<IdHash> {
 }
 
 fn of(texts: &[&str]) -> Vec<IdHash> {
-    let id = |text: &&str| IdHash::of(KEY, 2, text.as_bytes());
+    let id = |text: &&str| id_hash(Domain::Survey, text.as_bytes());
     texts.iter().map(id).collect()
 }
 
@@ -297,7 +297,7 @@ fn interactions_travel_in_envelopes_too() {
     let decoded = decode(envelope(&format!("\"data\":{INTERACTION}")));
     match &decoded.items[0].verdict {
         Verdict::Event(Event::Interaction(found)) => {
-            assert_eq!(found.record.id, IdHash::of(KEY, 1, b"i1"));
+            assert_eq!(found.record.id, id_hash(Domain::Interaction, b"i1"));
         }
         other => panic!("{other:?}"),
     }

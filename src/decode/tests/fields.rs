@@ -1,11 +1,11 @@
 //! Fields of accepted events.
 
 use super::{
-    INTERACTION, KEY, SURVEY, decode, decode_with, dimensions, interaction, message, outcomes,
+    INTERACTION, SURVEY, decode, decode_with, dimensions, id_hash, interaction, message, outcomes,
     survey, with,
 };
 use crate::decode::Settings;
-use crate::event::{Direction, IdHash, tie_break};
+use crate::event::{Direction, Domain, tie_break};
 use crate::time::Timestamp;
 
 const NOON: i64 = 1_769_860_800_000;
@@ -21,7 +21,7 @@ fn an_interaction_in_full() {
         "excluded":true,"resolved":false,"color":"green""#,
     );
     let found = interaction(&text);
-    assert_eq!(found.record.id, IdHash::of(KEY, 1, b"i1"));
+    assert_eq!(found.record.id, id_hash(Domain::Interaction, b"i1"));
     assert_eq!(found.record.event_time, Timestamp::from_millis(NOON));
     assert_eq!(
         found.record.version_time,
@@ -29,8 +29,8 @@ fn an_interaction_in_full() {
     );
     assert!(found.record.excluded);
     assert_eq!(found.tie, tie_break(b"i1"));
-    assert_eq!(found.customer, Some(IdHash::of(KEY, 3, b"c")));
-    assert_eq!(found.issue, Some(IdHash::of(KEY, 4, b"b")));
+    assert_eq!(found.customer, Some(id_hash(Domain::Customer, b"c")));
+    assert_eq!(found.issue, Some(id_hash(Domain::Issue, b"b")));
     assert_eq!(found.direction, Direction::Outbound);
     assert!(!found.abandoned);
     assert!(found.transferred);
@@ -73,7 +73,7 @@ fn a_survey_in_full() {
         "channel":"chat","nps":"9","ces":6.5,"resolved":true,"comment":"thanks""#,
     );
     let found = survey(&text);
-    assert_eq!(found.record.id, IdHash::of(KEY, 2, b"s1"));
+    assert_eq!(found.record.id, id_hash(Domain::Survey, b"s1"));
     assert_eq!(
         found.record.event_time,
         Timestamp::from_millis(NOON + 1_800_000)
@@ -143,7 +143,7 @@ fn ids_are_strings_or_integers() {
             .record
             .id
     };
-    let of = |text: &str| IdHash::of(KEY, 1, text.as_bytes());
+    let of = |text: &str| id_hash(Domain::Interaction, text.as_bytes());
     assert_eq!(id("42"), of("42"));
     assert_eq!(id("\"42\""), of("42"));
     assert_eq!(id("-0"), of("0"));
@@ -287,7 +287,7 @@ fn scores_round_to_thousandths_before_the_scale() {
 fn a_survey_takes_the_first_identity_there_is() {
     let bare = r#"{"type":"survey","submitted_at":1769860800000,"nps":9}"#;
     let id = |members: &str| survey(with(bare, members)).record.id;
-    let of = |text: &str| IdHash::of(KEY, 2, text.as_bytes());
+    let of = |text: &str| id_hash(Domain::Survey, text.as_bytes());
     assert_eq!(id(r#""survey_id":"s","event_id":"e""#), of("s"));
     assert_eq!(id(r#""survey_id":"","event_id":"e""#), of("e"));
     assert_eq!(id(r#""survey_id":null,"event_id":5"#), of("5"));
@@ -307,10 +307,10 @@ fn the_last_of_equal_keys_counts() {
         INTERACTION,
         r#""interaction_id":"second","resolved":true,"resolved":null"#,
     ));
-    assert_eq!(found.record.id, IdHash::of(KEY, 1, b"second"));
+    assert_eq!(found.record.id, id_hash(Domain::Interaction, b"second"));
     assert_eq!(found.resolved, None);
     let found = interaction(with(INTERACTION, r#""queue":[1,{}],"qu\u0065ue":"ok""#));
-    assert_eq!(found.record.id, IdHash::of(KEY, 1, b"i1"));
+    assert_eq!(found.record.id, id_hash(Domain::Interaction, b"i1"));
 }
 
 #[test]
@@ -319,7 +319,10 @@ fn keys_may_hold_escapes() {
         INTERACTION,
         r#""que\u0075e":"a","\u0063ustomer_id":"c","resolved\u0000":5"#,
     );
-    assert_eq!(interaction(&text).customer, Some(IdHash::of(KEY, 3, b"c")));
+    assert_eq!(
+        interaction(&text).customer,
+        Some(id_hash(Domain::Customer, b"c"))
+    );
     assert_eq!(dimensions(&decode(&text), 3)[1], Some("a"));
 }
 

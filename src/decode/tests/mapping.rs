@@ -1,8 +1,8 @@
 //! Foreign payloads through field mapping.
 
-use super::{KEY, SURVEY, decode_with, dimensions, message, message_on, outcomes};
+use super::{SURVEY, decode_with, dimensions, id_hash, message, message_on, outcomes};
 use crate::decode::{FieldSource, Settings, Unit, Verdict};
-use crate::event::{Direction, Event, IdHash, Interaction};
+use crate::event::{Direction, Domain, Event, Interaction};
 use crate::source::Envelope;
 use crate::time::Timestamp;
 
@@ -78,8 +78,11 @@ fn a_nested_contact_record_counts_through_mapping_alone() {
     let envelope = message_on("cx.interactions.connect", CONTACT_RECORD);
     let found = mapped(&settings, &envelope);
     let id = b"9f1c0000-0000-4000-8000-000000000001";
-    assert_eq!(found.record.id, IdHash::of(KEY, 1, id));
-    assert_eq!(found.customer, Some(IdHash::of(KEY, 3, b"+390000000")));
+    assert_eq!(found.record.id, id_hash(Domain::Interaction, id));
+    assert_eq!(
+        found.customer,
+        Some(id_hash(Domain::Customer, b"+390000000"))
+    );
     assert_eq!(
         found.record.event_time,
         Timestamp::from_millis(1_769_860_800_000)
@@ -223,7 +226,10 @@ fn several_fields_may_share_a_source() {
     settings.kind_field = "group".into();
     let payload = super::INTERACTION.replace("\"type\"", "\"group\"");
     let found = mapped(&settings, &message(&payload));
-    assert_eq!(found.customer, Some(IdHash::of(KEY, 3, b"interaction")));
+    assert_eq!(
+        found.customer,
+        Some(id_hash(Domain::Customer, b"interaction"))
+    );
     let decoded = decode_with(settings, &message(payload));
     assert_eq!(dimensions(&decoded, 2), [None, Some("interaction")]);
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use super::{Decoded, Decoder, Item, Settings, Verdict};
 use crate as library;
-use crate::event::{Event, HashKey, Interaction, Reject, Survey};
+use crate::event::{Domain, Event, HashKey, IdHash, IdHasher, Interaction, Reject, Survey};
 use crate::source::{Envelope, MessageHeaders};
 
 /// The key of all tests.
@@ -33,6 +33,10 @@ const INTERACTION: &str =
 /// A survey with nothing but what it must have.
 const SURVEY: &str =
     r#"{"type":"survey","survey_id":"s1","submitted_at":"2026-01-31T12:30:00Z","csat":5}"#;
+
+fn id_hash(domain: Domain, id: &[u8]) -> IdHash {
+    IdHasher::new(KEY).hash(domain, id)
+}
 
 fn decode_with(settings: Settings, envelope: &Envelope) -> Decoded {
     let mut decoder = Decoder::new(Arc::new(settings), KEY);

@@ -37,6 +37,8 @@ struct Folding {
     covering: Covering,
     /// Where the last of it lies.
     moment: Option<Timestamp>,
+    /// What became of first contacts at that moment and is not kept yet: all of a pane together.
+    firsts: Vec<FirstRow>,
     /// It has records, which the counters of keys count.
     has_records: bool,
 }
@@ -148,6 +150,7 @@ impl Panes {
             sums: std::mem::take(&mut self.sums),
             covering: Covering::default(),
             moment: None,
+            firsts: Vec::new(),
             has_records,
         }
     }
@@ -156,6 +159,7 @@ impl Panes {
     #[inline]
     fn go_on_at(&mut self, moment: Timestamp, folding: &mut Folding, routes: &mut Routes) {
         if folding.moment != Some(moment) {
+            self.keep_firsts(folding, routes);
             folding.moment = Some(moment);
             let covering = self.covering(moment);
             if covering != folding.covering {
@@ -169,8 +173,16 @@ impl Panes {
     }
 
     fn end_folding(&mut self, mut folding: Folding, routes: &mut Routes) {
+        self.keep_firsts(&mut folding, routes);
         self.book(&mut folding, routes);
         self.sums = folding.sums;
+    }
+
+    fn keep_firsts(&mut self, folding: &mut Folding, routes: &mut Routes) {
+        if let Some(moment) = folding.moment {
+            self.first_rows.add_all(moment, &folding.firsts, routes);
+            folding.firsts.clear();
+        }
     }
 
     /// Adds what has been added up for each key to what its windows count, and to its counters.
@@ -288,7 +300,7 @@ impl Panes {
         route: RouteId,
         firsts: &mut Firsts,
         folding: &mut Folding,
-        routes: &mut Routes,
+        routes: &Routes,
     ) {
         firsts.sort_unstable_by_key(|first| first.0.number());
         add_up(firsts);
@@ -300,9 +312,7 @@ impl Panes {
             fate: *fate,
             count: *count,
         });
-        for row in rows.clone() {
-            self.first_rows.add(moment, row, routes);
-        }
+        folding.firsts.extend(rows.clone());
         let contacts = FirstContacts::of_rows(rows.clone());
         let keys = &routes.route(route).keys;
         for window in &mut self.windows {

@@ -47,6 +47,8 @@ pub(super) struct Panes {
     pub(super) first_rows: FirstRows,
     /// Rows are kept for so much longer than the windows look back, milliseconds.
     kept_ms: i64,
+    /// Where stream time was when panes were last dropped for it: within one pane there is hardly more.
+    trimmed_in: Option<Timestamp>,
     gathered: Gathered,
     /// Empty but for while something is folded.
     sums: KeySums,
@@ -76,6 +78,7 @@ impl Panes {
             rows: Rows::new(pane_ms),
             first_rows: FirstRows::new(pane_ms, exact_moments),
             kept_ms: 0,
+            trimmed_in: None,
             gathered: Gathered::new(),
             sums: KeySums::default(),
             capture: None,
@@ -312,7 +315,9 @@ impl Panes {
     /// Drops panes that no window will look at once stream time is here, when no view is asked for
     /// on the way (replay).
     pub(super) fn trim(&mut self, stream_time: Timestamp, routes: &mut Routes) {
-        if self.at.is_none() {
+        let pane = stream_time.floor_to(self.pane_ms);
+        if self.at.is_none() && self.trimmed_in != Some(pane) {
+            self.trimmed_in = Some(pane);
             self.drop_before(stream_time, routes);
         }
     }

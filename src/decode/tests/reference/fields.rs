@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::super::KEY;
 use super::super::library::decode::{Settings, Unit};
 use super::super::library::event::{
-    Direction, Event, IdHash, Interaction, Kind, Reason, Record, Survey, tie_break,
+    Direction, Domain, Event, IdHash, IdHasher, Interaction, Kind, Reason, Record, Survey,
+    tie_break,
 };
 use super::super::library::time::Timestamp;
 use super::text::{id_of, is_json_number, is_number_object, number_text, present, text_of};
@@ -44,10 +45,8 @@ impl Fields<'_> {
         self.get(name).map(id_of).transpose()
     }
 
-    fn hash(&self, name: &str, domain: u8) -> Result<Option<IdHash>, Reason> {
-        Ok(self
-            .id(name)?
-            .map(|id| IdHash::of(KEY, domain, id.as_bytes())))
+    fn hash(&self, name: &str, domain: Domain) -> Result<Option<IdHash>, Reason> {
+        Ok(self.id(name)?.map(|id| id_hash(domain, id.as_bytes())))
     }
 
     fn flag(&self, name: &str) -> Result<Option<bool>, Reason> {
@@ -164,15 +163,15 @@ impl Fields<'_> {
         };
         let event = Interaction {
             record: Record {
-                id: IdHash::of(KEY, 1, id.as_bytes()),
+                id: id_hash(Domain::Interaction, id.as_bytes()),
                 event_time: ended_at,
                 version_time: self.time("updated_at")?.unwrap_or(ended_at),
                 content: 0,
                 excluded: self.flag("excluded")?.unwrap_or(false),
             },
             tie: tie_break(id.as_bytes()),
-            customer: self.hash("customer_id", 3)?,
-            issue: self.hash("issue_id", 4)?,
+            customer: self.hash("customer_id", Domain::Customer)?,
+            issue: self.hash("issue_id", Domain::Issue)?,
             direction,
             abandoned: self.flag("abandoned")?.unwrap_or(false),
             transferred: self.flag("transferred")?.unwrap_or(false),
@@ -228,19 +227,19 @@ impl Fields<'_> {
         }
         let event = Survey {
             record: Record {
-                id: IdHash::of(KEY, 2, id.as_bytes()),
+                id: id_hash(Domain::Survey, id.as_bytes()),
                 event_time: submitted_at,
                 version_time: self.time("updated_at")?.unwrap_or(submitted_at),
                 content: 0,
                 excluded: self.flag("excluded")?.unwrap_or(false),
             },
-            interaction: self.hash("interaction_id", 1)?,
+            interaction: self.hash("interaction_id", Domain::Interaction)?,
             csat_milli: self.score("csat", self.settings.csat_scale_milli)?,
             ces_milli: self.score("ces", self.settings.ces_scale_milli)?,
             nps: nps.map(|milli| u8::try_from(milli / 1000).unwrap()),
             resolved: self.flag("resolved")?,
         };
-        let customer = self.hash("customer_id", 3)?;
+        let customer = self.hash("customer_id", Domain::Customer)?;
         let (dimensions, truncated) = self.dimensions()?;
         let mut kept = event.clone();
         kept.record.id = IdHash::default();
@@ -303,4 +302,8 @@ fn rfc3339(text: &str) -> Option<i128> {
         }
     };
     Some((i128::from(seconds) - ahead * 60) * 1000 + millis)
+}
+
+fn id_hash(domain: Domain, id: &[u8]) -> IdHash {
+    IdHasher::new(KEY).hash(domain, id)
 }
