@@ -2,6 +2,7 @@
 //! contacts are followed, which is the FCR horizon longer than the windows.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 
 use super::capture::{RouteNumbers, number_of};
 use super::compaction::{Grown, Growth, first_rows_together, is_short};
@@ -214,6 +215,13 @@ impl FirstRows {
             }
         }
         self.grown.note(number, &mut pane.growth, pane.rows.len());
+    }
+
+    /// See [`Rows::fetch`](super::rows::Rows::fetch).
+    pub(super) fn fetch(&self, moment: Timestamp) {
+        let pane = moment.as_millis().div_euclid(self.pane_ms);
+        let pane = self.panes.get(&pane);
+        black_box(pane.and_then(|pane| pane.rows.last().map(|row| row.count())));
     }
 
     /// See [`Rows::compact`](super::rows::Rows::compact).

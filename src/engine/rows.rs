@@ -1,6 +1,7 @@
 //! Rows by pane: what was added at each moment and route.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 
 use super::capture::{RouteNumbers, number_of};
 use super::compaction::{Grown, Growth, is_short, rows_together};
@@ -87,6 +88,13 @@ impl Rows {
         row.write(route, u64::try_from(offset_ms).unwrap_or(0), bytes);
         self.grown.note(pane, growth, bytes.len());
         routes.retain(route);
+    }
+
+    /// Brings what a row of that moment is appended to into the cache.
+    pub(super) fn fetch(&self, moment: Timestamp) {
+        let pane = moment.as_millis().div_euclid(self.pane_ms);
+        let pane = self.panes.get(&pane);
+        black_box(pane.and_then(|pane| pane.bytes.last().copied()));
     }
 
     /// Calls `visit` with the rows whose moment lies in `range`, some at a time.

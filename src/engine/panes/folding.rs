@@ -111,8 +111,14 @@ impl Panes {
         let mut row = Row::default();
         let mut firsts = Firsts::new();
         let mut folding = self.begin_folding(false);
+        let (mut at, mut fetched) = (0, 0);
         for same in older.chunk_by(|one, next| (one.moment, one.route) == (next.moment, next.route))
         {
+            if at >= fetched {
+                fetched = older.len().min(at + GROUP);
+                self.fetch_panes(&older[at..fetched]);
+            }
+            at += same.len();
             let Some(Older { moment, route, .. }) = same.first().copied() else {
                 continue;
             };
@@ -143,6 +149,14 @@ impl Panes {
             routes.release(item.route);
         }
         self.gathered.older = older;
+    }
+
+    /// Brings what these append to into the cache: nearly each of them to another pane of long ago.
+    fn fetch_panes(&self, older: &[Older]) {
+        for item in older {
+            self.rows.fetch(item.moment);
+            self.first_rows.fetch(item.moment);
+        }
     }
 
     fn begin_folding(&mut self, has_records: bool) -> Folding {
