@@ -15,7 +15,7 @@ use super::panes::Panes;
 use super::routes::{RouteId, Routes};
 use super::row::Row;
 use super::settings::Settings;
-use super::tally::{Tallies, Tally};
+use super::tally::{ContactTally, Tallies};
 use crate::event::{Direction, Event, IdHash, Interaction, Survey};
 use crate::kpi::{self, Count, FcrMatch, FcrMethod, Totals};
 use crate::time::{Timestamp, millis_of};
@@ -342,21 +342,23 @@ impl Booking {
         if let Some(handle_ms) = handled_ms(&entry.body) {
             let bounds_ms = &self.handle_time_bounds_ms;
             let bucket = bounds_ms.partition_point(|bound_ms| *bound_ms < handle_ms);
-            let bucket = Tally::HandleTime(u16::try_from(bucket).unwrap_or(u16::MAX));
-            self.tallies.push(entry.route, bucket, routes);
+            let bucket = u16::try_from(bucket).unwrap_or(u16::MAX);
+            self.tallies.handle_time(entry.route, bucket, routes);
         }
         if let Body::Interaction(interaction) = &entry.body {
             let is_contact = interaction.inbound && !interaction.abandoned;
             if is_contact && interaction.chain.is_none() {
-                self.tallies
-                    .push(entry.route, Tally::ContactUnidentified, routes);
+                let unidentified = ContactTally::Unidentified;
+                self.tallies.contact(entry.route, unidentified, routes);
             }
         }
         if inserted.first {
-            self.tallies.push(entry.route, Tally::ContactFirst, routes);
+            let first = ContactTally::First;
+            self.tallies.contact(entry.route, first, routes);
         }
         if let Some(route) = inserted.retracted {
-            self.tallies.push(route, Tally::ContactRetracted, routes);
+            let retracted = ContactTally::Retracted;
+            self.tallies.contact(route, retracted, routes);
         }
     }
 

@@ -228,12 +228,12 @@ impl Contacts {
     /// Where the oldest bucket ends; `None` when there is none.
     #[inline]
     pub(super) fn oldest_until(&self) -> Option<Timestamp> {
-        let firsts = [self.settled.first_bucket(), self.recent.first_bucket()];
-        firsts
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|first| self.end_of(first))
+        let first = match (self.settled.first_bucket(), self.recent.first_bucket()) {
+            (Some(settled), Some(recent)) => settled.min(recent),
+            (Some(first), None) | (None, Some(first)) => first,
+            (None, None) => return None,
+        };
+        Some(self.end_of(first))
     }
 
     fn end_of(&self, bucket: i64) -> Timestamp {

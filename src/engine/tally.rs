@@ -12,23 +12,32 @@ const MAX_PENDING: usize = 8192;
 /// Tallies that are counted at a time: what they change is fetched for all of them first.
 const GROUP: usize = 32;
 
-/// One thing that is counted.
+/// What is counted of contacts, by its place in [`KeptLifetime::contacts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tally {
-    /// A handle time, by its place between the bounds of the histogram.
-    HandleTime(u16),
-    ContactFirst,
-    ContactRetracted,
-    ContactUnidentified,
+pub(super) enum ContactTally {
+    First,
+    Retracted,
+    Unidentified,
+}
+
+impl ContactTally {
+    const COUNT: usize = 3;
+
+    #[inline]
+    fn index(self) -> usize {
+        match self {
+            Self::First => 0,
+            Self::Retracted => 1,
+            Self::Unidentified => 2,
+        }
+    }
 }
 
 /// A [`Lifetime`] as it is kept.
 #[derive(Debug, Default)]
 pub(super) struct KeptLifetime {
     pub(super) totals: KeptTotals,
-    contacts_first: u64,
-    contacts_retracted: u64,
-    contacts_unidentified: u64,
+    contacts: [u64; ContactTally::COUNT],
     handle_time_buckets: Vec<u64>,
 }
 
@@ -39,87 +48,108 @@ impl KeptLifetime {
         totals.add(&lifetime.totals, 1);
         Self {
             totals,
-            contacts_first: lifetime.contacts_first,
-            contacts_retracted: lifetime.contacts_retracted,
-            contacts_unidentified: lifetime.contacts_unidentified,
+            contacts: [
+                lifetime.contacts_first,
+                lifetime.contacts_retracted,
+                lifetime.contacts_unidentified,
+            ],
             handle_time_buckets: lifetime.handle_time_buckets.clone(),
         }
     }
 
     /// The same for all to see.
     pub(super) fn lifetime(&self) -> Lifetime {
+        let [contacts_first, contacts_retracted, contacts_unidentified] = self.contacts;
         Lifetime {
             totals: self.totals.totals(),
-            contacts_first: self.contacts_first,
-            contacts_retracted: self.contacts_retracted,
-            contacts_unidentified: self.contacts_unidentified,
+            contacts_first,
+            contacts_retracted,
+            contacts_unidentified,
             handle_time_buckets: self.handle_time_buckets.clone(),
         }
     }
 }
 
-/// Tallies by route, each with a reference to it.
+/// Tallies by route, each with a reference to it. Those of a kind together: which comes next is nobody's
+/// guess.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
-    pending: Vec<(RouteId, Tally)>,
+    contacts: Vec<(RouteId, ContactTally)>,
+    /// With the place between the bounds of the histogram.
+    handle_times: Vec<(RouteId, u16)>,
 }
 
 impl Tallies {
     #[inline]
-    pub(super) fn push(&mut self, route: RouteId, tally: Tally, routes: &mut Routes) {
+    pub(super) fn contact(&mut self, route: RouteId, tally: ContactTally, routes: &mut Routes) {
         routes.retain(route);
-        self.pending.push((route, tally));
+        self.contacts.push((route, tally));
+    }
+
+    /// A handle time in that bucket of the histogram.
+    #[inline]
+    pub(super) fn handle_time(&mut self, route: RouteId, bucket: u16, routes: &mut Routes) {
+        routes.retain(route);
+        self.handle_times.push((route, bucket));
     }
 
     /// Whether so many have been gathered that they should be folded.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.pending.len() >= MAX_PENDING
+        self.contacts.len() + self.handle_times.len() >= MAX_PENDING
     }
 
     /// Adds them to the counters of their keys; handle times in the breakdowns that keep their
     /// quantiles. `buckets` is the number of handle-time buckets, the one above all bounds included.
     pub(super) fn fold(&mut self, buckets: usize, has_quantiles: &[bool], routes: &mut Routes) {
-        for group in self.pending.chunks(GROUP) {
-            for (route, _) in group {
-                routes.fetch(*route);
-            }
-            for (route, _) in group {
-                routes.each_counted(*route, |lifetime| {
-                    black_box((
-                        lifetime.contacts_first,
-                        lifetime.handle_time_buckets.first(),
-                    ));
+        for group in self.contacts.chunks(GROUP) {
+            fetch(group, routes, |lifetime| lifetime.contacts[0]);
+            for (route, tally) in group {
+                routes.count(*route, &mut |lifetime| {
+                    lifetime.contacts[tally.index()] += 1;
                 });
             }
-            for (route, tally) in group {
+        }
+        for group in self.handle_times.chunks(GROUP) {
+            fetch(group, routes, |lifetime| {
+                lifetime.handle_time_buckets.first().copied().unwrap_or(0)
+            });
+            for (route, bucket) in group {
                 let mut keys = has_quantiles.iter();
                 routes.count(*route, &mut |lifetime| {
-                    let quantiles = keys.next().is_some_and(|quantiles| *quantiles);
-                    if quantiles || !matches!(tally, Tally::HandleTime(_)) {
-                        add(lifetime, *tally, buckets);
+                    if keys.next().is_some_and(|quantiles| *quantiles) {
+                        lifetime.handle_time(*bucket, buckets);
                     }
                 });
             }
         }
-        for (route, _) in self.pending.drain(..) {
+        let contacts = self.contacts.drain(..).map(|(route, _)| route);
+        let handle_times = self.handle_times.drain(..).map(|(route, _)| route);
+        for route in contacts.chain(handle_times) {
             routes.release(route);
         }
     }
 }
 
-fn add(lifetime: &mut KeptLifetime, tally: Tally, buckets: usize) {
-    match tally {
-        Tally::ContactFirst => lifetime.contacts_first += 1,
-        Tally::ContactRetracted => lifetime.contacts_retracted += 1,
-        Tally::ContactUnidentified => lifetime.contacts_unidentified += 1,
-        Tally::HandleTime(bucket) => {
-            if lifetime.handle_time_buckets.len() < buckets {
-                lifetime.handle_time_buckets.resize(buckets, 0);
-            }
-            if let Some(count) = lifetime.handle_time_buckets.get_mut(usize::from(bucket)) {
-                *count += 1;
-            }
+/// Brings what counting these will look at into the cache.
+fn fetch<T>(group: &[(RouteId, T)], routes: &Routes, look: impl Fn(&KeptLifetime) -> u64) {
+    for (route, _) in group {
+        routes.fetch(*route);
+    }
+    for (route, _) in group {
+        routes.each_counted(*route, |lifetime| {
+            black_box(look(lifetime));
+        });
+    }
+}
+
+impl KeptLifetime {
+    fn handle_time(&mut self, bucket: u16, buckets: usize) {
+        if self.handle_time_buckets.len() < buckets {
+            self.handle_time_buckets.resize(buckets, 0);
+        }
+        if let Some(count) = self.handle_time_buckets.get_mut(usize::from(bucket)) {
+            *count += 1;
         }
     }
 }
