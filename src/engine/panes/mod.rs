@@ -377,3 +377,38 @@ impl Panes {
         windows.any(|window| window.is_live(key, shared))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::Settings;
+    use crate::kpi::Count;
+    use crate::window::WindowSpec;
+
+    /// A replay of hours keeps no more panes than its windows, and what follows first contacts, look at.
+    #[test]
+    fn nothing_that_no_window_looks_at_is_kept() {
+        let minute = Duration::from_mins(1);
+        let settings = Settings::default();
+        let geometry = WindowGeometry::new(&WindowSpec::new("1m", minute), 2 * 60_000);
+        let mut routes = Routes::new(&settings);
+        let mut panes = Panes::new(&[geometry], vec![true; settings.breakdowns.len()], true);
+        let pane_ms = panes.pane_ms();
+        for second in 0..2 * 3600 {
+            let moment = Timestamp::from_millis(second * 1000);
+            let route = routes.acquire(&[None; 8]);
+            let delta = panes.delta(moment, route, &mut routes).unwrap();
+            delta.totals.count(Count::Records, 1);
+            panes.first_contact(moment, route, Fate::Resolved, 1, &mut routes);
+            panes.fold(&mut routes);
+            panes.trim(moment, &mut routes);
+            routes.release(route);
+            let (minutes, all) = (60_000 / pane_ms, second * 1000 / pane_ms + 1);
+            let kept = |looked_at: i64| usize::try_from(all.min(looked_at * minutes + 2)).unwrap();
+            assert!(panes.rows.lengths().count() <= kept(1), "{second}");
+            assert!(panes.first_rows.lengths().count() <= kept(3), "{second}");
+        }
+    }
+}
