@@ -458,3 +458,67 @@ impl Window {
         records > 0 || mature > 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::panes::Panes;
+    use super::super::routes::{KeyId, Routes};
+    use crate::engine::Settings;
+    use crate::kpi::{Buckets, bucket_of};
+    use crate::time::Timestamp;
+    use crate::window::{WindowGeometry, WindowSpec};
+
+    fn come(panes: &mut Panes, routes: &mut Routes, moment: Timestamp, handle_ms: u64) {
+        let route = routes.acquire(&[None; 8]);
+        let delta = panes.delta(moment, route, routes).unwrap();
+        delta.handle_time(handle_ms, 1);
+        panes.fold(routes);
+        routes.release(route);
+    }
+
+    fn work(panes: &mut Panes, routes: &Routes, now: Timestamp) {
+        for _ in 0..100 {
+            panes.work_ahead(now, 1, routes);
+        }
+    }
+
+    /// Both windows count these.
+    fn check(panes: &Panes, handle_ms: &[u64]) {
+        let mut expected = Buckets::default();
+        for one in handle_ms {
+            expected.add(bucket_of(*one), 1);
+        }
+        for window in [0, 1] {
+            let counted = panes.counted(window, KeyId(0)).unwrap();
+            assert_eq!(counted.quantiles(), expected.quantiles(), "{window}");
+        }
+    }
+
+    /// A handle time that comes to a pane whose rows have been gathered leaves the window with them.
+    #[test]
+    fn what_comes_late_leaves_with_its_pane() {
+        let geometry = WindowGeometry::new(&WindowSpec::new("5m", Duration::from_mins(5)), 0);
+        let (length_ms, pane_ms) = (geometry.length_ms, geometry.pane_ms);
+        let mut routes = Routes::new(&Settings::default());
+        let mut panes = Panes::new(&[geometry.clone(), geometry], vec![true; 8], true);
+        let at = Timestamp::from_millis(1000 * length_ms);
+        let first = at.plus_millis(-length_ms);
+        for handle_ms in [100, 110, 120, 130] {
+            come(&mut panes, &mut routes, first, handle_ms);
+        }
+        come(&mut panes, &mut routes, at.plus_millis(-1), 140);
+        panes.move_to(at, &mut routes);
+        let now = at.plus_millis(pane_ms / 2);
+        work(&mut panes, &routes, now);
+        let mut windows = panes.windows.iter();
+        assert!(windows.all(|window| window.ahead.has_left(first)));
+        come(&mut panes, &mut routes, first, 150);
+        check(&panes, &[100, 110, 120, 130, 140, 150]);
+        panes.move_to(at.plus_millis(pane_ms), &mut routes);
+        check(&panes, &[140]);
+        work(&mut panes, &routes, now);
+        check(&panes, &[140]);
+    }
+}
