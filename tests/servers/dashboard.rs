@@ -216,6 +216,11 @@ fn every_expression_gives_data_and_says_what_the_api_says() {
         page.count("cxpulse_events_received_total") >= events
             && page.value("cxpulse_checkpoint_last_success_timestamp_seconds", &[]) > Some(0.0)
     });
+    // What Prometheus has may be of before.
+    let all = format!("sum(cxpulse_events_received_total) >= {events}");
+    process::wait_until("a scrape with all events", PATIENCE, || {
+        !prometheus.query(&all).is_empty()
+    });
 
     let expressions = expressions(&dashboard);
     for breakdown in ["overall", "queue", "channel"] {
