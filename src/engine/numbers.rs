@@ -22,40 +22,12 @@ pub(super) fn unzigzag(amount: u64) -> i64 {
 
 /// Appends a number, seven bits a byte.
 #[inline]
-pub(super) fn write_unsigned(bytes: &mut Vec<u8>, amount: u64) {
-    if let Ok(short @ ..0x80) = u8::try_from(amount) {
-        bytes.push(short);
-    } else {
-        write_longer(bytes, amount);
-    }
-}
-
-/// All bytes of a longer one at once: how many there are differs from number to number, and would be guessed
-/// wrong again and again.
-#[inline]
-fn write_longer(bytes: &mut Vec<u8>, amount: u64) {
-    let used_bits = u64::BITS - (amount | 1).leading_zeros();
-    if used_bits > SHORT_BITS {
-        return write_long(bytes, amount);
-    }
-    let count = used_bits.div_ceil(7);
-    let go_on = TOP_BITS & ((1 << (8 * (count - 1))) - 1);
-    let word = sevens_apart(amount) | go_on;
-    let start = bytes.len();
-    bytes.extend_from_slice(&word.to_le_bytes());
-    bytes.truncate(start + usize::try_from(count).unwrap_or_default());
-}
-
-/// So many bits are in eight bytes at most.
-const SHORT_BITS: u32 = 56;
-
-#[cold]
 #[expect(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
     reason = "seven bits at a time"
 )]
-fn write_long(bytes: &mut Vec<u8>, mut amount: u64) {
+pub(super) fn write_unsigned(bytes: &mut Vec<u8>, mut amount: u64) {
     while amount >= 0x80 {
         bytes.push((amount as u8 & 0x7f) | 0x80);
         amount >>= 7;
@@ -109,14 +81,6 @@ fn sevens_together(word: u64) -> u64 {
     let fourteens = (sevens & 0x007f_007f_007f_007f) | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
     let half = (fourteens & 0x0000_3fff_0000_3fff) | (fourteens & 0x3fff_0000_3fff_0000) >> 2;
     (half & 0x0fff_ffff) | (half & 0x0fff_ffff_0000_0000) >> 4
-}
-
-/// The reverse for a number of eight times seven bits.
-#[inline]
-fn sevens_apart(number: u64) -> u64 {
-    let half = (number & 0x0fff_ffff) | (number & 0x00ff_ffff_f000_0000) << 4;
-    let fourteens = (half & 0x0000_3fff_0000_3fff) | (half & 0x0fff_c000_0fff_c000) << 2;
-    (fourteens & 0x007f_007f_007f_007f) | (fourteens & 0x3f80_3f80_3f80_3f80) << 1
 }
 
 /// A number of 128 bits: its lower half in zigzag where that is all of it, else both.
